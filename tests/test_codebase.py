@@ -20,7 +20,7 @@ PACKAGE = ROOT / "fastsum"
 
 # Imports run downwards only. A new module is put into one of these layers.
 LAYERS = [
-    {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection"},
+    {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"problem", "certificate", "sampling"},
     {"losses", "penalties", "columns", "data", "store", "backend", "threads", "result", "datasets"},
@@ -28,10 +28,11 @@ LAYERS = [
 ]
 LEVEL = {name: len(LAYERS) - depth for depth, names in enumerate(LAYERS) for name in names}
 LEVEL["fastsum"] = len(LAYERS) + 1  # the package itself: re-exports the public names of all layers
+LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
-    "cli": {"jobs", "plot", "datasets", "linear_model"},
+    "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem"},  # what is certified
     "sampling": {"problem"},  # what is sampled
 }
