@@ -1,0 +1,27 @@
+"""fastsum: exact, certified, fast minimisation of regularised finite sums."""
+
+import os as _os
+
+# Waiting OpenMP threads must sleep: beside another OpenMP runtime (scikit-learn's) spinning
+# threads made alternating parallel regions some 50 times slower. Read once by libgomp, so first.
+_os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from fastsum.backend import select_cpu_level as _select_cpu_level  # noqa: E402
+
+_select_cpu_level()
+
+from fastsum._versions import show_versions  # noqa: E402
+from fastsum.problem import Problem  # noqa: E402
+from fastsum.result import Result, Status  # noqa: E402
+from fastsum.solvers import minimize  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Problem",
+    "Result",
+    "Status",
+    "__version__",
+    "minimize",
+    "show_versions",
+]

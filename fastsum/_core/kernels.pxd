@@ -1,0 +1,89 @@
+# Every C++ declaration that Cython sees: types.hpp and kernels.hpp.
+from libc.stdint cimport int32_t, int64_t
+
+
+cdef extern from "types.hpp" namespace "fastsum" nogil:
+    ctypedef int32_t Status "fastsum::Status"
+    Status kOk
+    int32_t kFloat32, kFloat64
+    int32_t kDense, kCsr, kOnes
+    int32_t kShared, kOneVsRest, kMulti
+
+    cdef struct RowBlock:
+        int32_t storage
+        int32_t dtype
+        int64_t n_rows
+        int64_t n_cols
+        int64_t stride
+        const void* values
+        const int32_t* indices
+        const int64_t* indptr
+
+    cdef struct Targets:
+        const double* y
+        int64_t stride
+        int32_t kind
+
+    cdef struct Columns:
+        int64_t n_problems
+        int64_t n_outputs
+        Targets targets
+        const double* sample_weight
+        int32_t loss
+
+    cdef struct StepArgs:
+        Columns columns
+        const int64_t* order
+        int64_t n_steps
+        double total_weight
+        const double* q
+        double q_uniform
+        double intercept_curvature
+        const void* density
+        const void* step
+        const void* l1
+        const void* l2
+        void* vectors[8]
+        void* tables[4]
+        double* work
+
+
+cdef extern from "kernels.hpp" namespace "fastsum" nogil:
+    cdef struct Kernels:
+        const char* level
+        Status (*margins)(const RowBlock*, const void*, int64_t, double*, int32_t) noexcept nogil
+        Status (*add_transposed)(const RowBlock*, const double*, int64_t, double*, double*,
+                                 int32_t) noexcept nogil
+        Status (*row_norms)(const RowBlock*, double*, int32_t) noexcept nogil
+        Status (*column_mass)(const RowBlock*, const double*, double*) noexcept nogil
+        Status (*loss_terms)(const Columns*, int64_t, const double*, const double*, double*,
+                             int32_t, double*, double*, int32_t) noexcept nogil
+        Status (*loss_gap)(const Columns*, int64_t, const double*, const double*, const double*,
+                           const double*, double*, double*, int32_t) noexcept nogil
+        Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,
+                                const double*, const double*, const double*, double*, double*,
+                                double*) noexcept nogil
+        Status (*steps)(int32_t, const RowBlock*, const StepArgs*) noexcept nogil
+
+    const Kernels* kernels()
+    bint select_level(const char*)
+    const char* built_level(int32_t)
+    bint level_supported(const char*)
+
+    int32_t num_losses()
+    const char* loss_name(int32_t)
+    bint loss_coupled(int32_t)
+    double loss_curvature(int32_t)
+    int32_t num_solvers()
+    const char* solver_name(int32_t)
+    void loss_point(int32_t, int32_t, const double*, double, int64_t, double*)
+    double penalty_point(int32_t, double, double, double, double)
+
+    cdef struct CsrFault:
+        int32_t kind
+        int64_t where
+    CsrFault find_csr_fault(const int64_t*, int64_t, const void*, int32_t, int64_t, int64_t)
+    bint rows_increase(const int64_t*, int64_t, const void*, int32_t)
+
+    int32_t max_threads()
+    bint has_openmp()

@@ -1,0 +1,238 @@
+"""The proof of how good a point is: objective, exact intercept and duality gap.
+
+The gap is a sum of non-negative Fenchel-Young terms (docs/maths.md eq. 5), in float64 whatever the
+dtype of the data; never primal minus dual, which cancels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum._core import _kernels
+from fastsum.problem import Problem
+
+FloatArray = npt.NDArray[np.float64]
+EPS = float(np.finfo(np.float64).eps)
+MAX_NEWTON = 100
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Where a point stands, per problem.
+
+    Attributes
+    ----------
+    objective : (B,) array
+        F(w, b) at the best intercept for w.
+    gap : (B,) array
+        Bound on F(w, b) - min F; inf without a penalty.
+    subgradient : (B,) array
+        Norm of the minimum-norm subgradient of F.
+    intercept : (K,) array
+        The minimiser over b for this w (0 if the intercept is not free).
+    """
+
+    objective: FloatArray
+    gap: FloatArray
+    subgradient: FloatArray
+    intercept: FloatArray
+
+    @property
+    def finite(self) -> bool:
+        """False once the iterates have overflowed."""
+        return bool(np.isfinite(self.objective).all())
+
+
+class Certifier:
+    """Certificates of one problem; holds the margins and derivatives of the last point.
+
+    Parameters
+    ----------
+    problem : Problem
+    n_threads : int
+
+    Attributes
+    ----------
+    null : Certificate
+        w = 0 with the best intercept: the model every tolerance is relative to.
+    derivatives : (n, K) array
+        u_i = l'(z_i) at the last point certified.
+    """
+
+    def __init__(self, problem: Problem, n_threads: int):
+        self.problem, self.n_threads = problem, n_threads
+        columns, n = problem.columns, problem.rows.n_rows
+        self._B, self._C, self._K = columns.n_problems, columns.n_outputs, columns.width
+        self._margins = np.zeros((n, self._K))
+        self.derivatives = np.empty((n, self._K))
+        self._width = self._B + self._K * (1 + self._C)
+        self._work = np.empty(n_threads * (2 * self._K + self._C**2))
+        self._dual = np.full(self._B, -np.inf)  # best dual value seen
+        self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
+        self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
+
+    def at_zero(self) -> Certificate:
+        """Certificate of w = 0, b = 0; its gap is that of the null model plus the difference."""
+        self._margins[...] = 0.0
+        zero = self._certify(self._zeros, np.zeros(self._K), False)
+        gap = self.null.gap + np.maximum(zero.objective - self.null.objective, 0.0)
+        return Certificate(zero.objective, gap, zero.subgradient, zero.intercept)
+
+    def __call__(self, W: npt.NDArray[Any]) -> Certificate:
+        """Certificate of weights W (d + 1, K) with the intercept in the last row."""
+        self.problem.rows.margins(W, self.n_threads, self._margins)
+        return self._certify(W, W[-1].astype(np.float64), self.problem.fit_intercept)
+
+    def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:
+        problem, S = self.problem, self.problem.total_weight
+        with np.errstate(all="ignore"):  # a diverged W is reported by the objective, not by numpy
+            value, shift = self._best_shift(free_intercept)
+            v = self._dual_vector()
+            penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
+            gap = np.full(self._B, np.inf)
+            for scale in self._dual_scales(v):
+                penalty, terms, subgradient = self._penalty_terms(W, v, scale)
+                if (scale < 1).any():
+                    terms = terms + self._loss_gap(shift, scale) / S
+                gap = np.fmin(gap, terms)
+            objective = value / S + penalty
+            gap = np.where(self.problem.penalty.alpha > 0, gap, np.inf)
+            gap = self._with_best_dual(objective, gap)
+        return Certificate(objective, gap, np.sqrt(subgradient), b + shift)
+
+    # ---- intercept
+
+    def _loss_terms(
+        self, shift: FloatArray, *, final: bool = False
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Loss sums at z + shift: value (B,), gradient (B, C) and curvature (B, C, C) in b.
+
+        `final` fills `derivatives` and leaves the curvature at 0.
+        """
+        B, C = self._B, self._C
+        sums = np.zeros((self.n_threads, self._width))
+        _kernels.loss_terms(
+            self.problem.task,
+            self._margins,
+            shift,
+            self.derivatives if final else None,
+            not final,
+            sums,
+            self._work,
+            self.n_threads,
+        )
+        value, gradient, curvature = np.split(sums.sum(axis=0), [B, B + self._K])
+        return value, gradient.reshape(B, C), curvature.reshape(B, C, C)
+
+    def _best_shift(self, free: bool) -> tuple[FloatArray, FloatArray]:
+        """Loss sums (B,) and the change of b that minimises them (eq. 7); fills derivatives.
+
+        Newton's method on the stored margins; a step that does not decrease the loss is halved.
+        """
+        shift = np.zeros(self._K)
+        if free:
+            damping = np.ones(self._B)
+            value, gradient, curvature = self._loss_terms(shift)
+            for _ in range(MAX_NEWTON):
+                step = _newton_step(gradient, curvature)
+                decrease = -(step * gradient).sum(axis=1)  # twice the decrease to come
+                todo = decrease > 16 * EPS**2 * np.abs(value)  # below: rounding of the sums
+                if not todo.any():
+                    break
+                trial = shift + np.where(todo[:, None], damping[:, None] * step, 0.0).ravel()
+                new_value, new_gradient, new_curvature = self._loss_terms(trial)
+                better = new_value <= value + 4 * EPS * np.abs(value)
+                shift = np.where(np.repeat(better, self._C), trial, shift)
+                value = np.where(better, new_value, value)
+                gradient = np.where(better[:, None], new_gradient, gradient)
+                curvature = np.where(better[:, None, None], new_curvature, curvature)
+                damping = np.where(better, 1.0, damping / 2)
+            if self.problem.loss.coupled:  # softmax: a common shift changes nothing; sum to 0
+                shift -= np.repeat(shift.reshape(self._B, self._C).mean(axis=1), self._C)
+        return self._loss_terms(shift, final=True)[0], shift
+
+    # ---- gap
+
+    def _dual_vector(self) -> FloatArray:
+        """v = -(1/S) X' (s u), (d, K)."""
+        u, s = self.derivatives, self.problem.sample_weight
+        r = u if s is None else u * s[:, None]
+        v = self.problem.rows.transposed(r, self.n_threads)
+        v /= -self.problem.total_weight
+        return v
+
+    def _dual_scales(self, v: FloatArray) -> list[FloatArray]:
+        """Factors c (B,) for the dual point c u, eq. (6): the best of them makes the gap.
+
+        Pure l1 needs |c v| <= l1. Elastic net takes any c; 1 is best near the optimum, the l1
+        bound far from it when the l2 part is small.
+        """
+        l1, l2 = self.problem.l1, self.problem.l2
+        if not l1.any() or not v.size:
+            return [np.ones(self._B)]
+        top = np.abs(v).max(axis=0)
+        bound = np.where(top > l1, l1 / np.where(top > 0, top, 1), 1.0)
+        feasible = bound.reshape(self._B, self._C).min(axis=1)
+        feasible = np.where(self.problem.penalty.l1 > 0, feasible, 1.0)
+        scales = [feasible]
+        if (l2 > 0).any() and (feasible < 1).any():
+            scales.append(np.where(self.problem.penalty.l2 > 0, 1.0, feasible))
+        return scales
+
+    def _penalty_terms(
+        self, W: npt.NDArray[Any], v: FloatArray, scale: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        sums = np.zeros((3, self._K))
+        c = np.repeat(scale, self._C)
+        _kernels.penalty_terms(W, v, self.problem.l1, self.problem.l2, c, *sums)
+        value, gap, subgradient = sums.reshape(3, self._B, self._C).sum(axis=2)
+        return value, gap, subgradient
+
+    def _loss_gap(self, shift: FloatArray, scale: FloatArray) -> FloatArray:
+        out = np.zeros((self.n_threads, self._B))
+        _kernels.loss_gap(
+            self.problem.task,
+            self._margins,
+            shift,
+            self.derivatives,
+            scale,
+            out,
+            self._work,
+            self.n_threads,
+        )
+        total: FloatArray = out.sum(axis=0)
+        return total
+
+    def _with_best_dual(self, objective: FloatArray, gap: FloatArray) -> FloatArray:
+        """The better of this point's dual value and the best one seen, rounding included."""
+        self._dual = np.fmax(self._dual, objective - gap)
+        rounding = 4 * EPS * (np.abs(objective) + np.abs(self._dual))
+        return np.fmin(gap, objective - self._dual + rounding)
+
+    def tolerance_scale(self) -> FloatArray:
+        """F(null) - D for the best dual value D, (B,): what tol is relative to (eq. 8)."""
+        return np.maximum(self.null.objective - self._dual, 0.0)
+
+    def floor(self, certificate: Certificate) -> FloatArray:
+        """8 eps(dtype) (|F| + |D|), (B,): below this a gap is rounding (eq. 9)."""
+        eps = float(np.finfo(self.problem.dtype).eps)
+        floor: FloatArray = 8 * eps * (np.abs(certificate.objective) + np.abs(self._dual))
+        return floor
+
+
+def _newton_step(gradient: FloatArray, curvature: FloatArray) -> FloatArray:
+    """-H^{-1} g of each problem, (B, C); 0 where there is no curvature."""
+    B, C = gradient.shape
+    if C == 1:
+        h = curvature.reshape(B, 1)
+        step: FloatArray = np.where(h > 0, -gradient / np.where(h > 0, h, 1.0), 0.0)
+        return step
+    # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
+    trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None]
+    H = curvature + trace / C + (EPS * trace + np.finfo(np.float64).tiny) * np.eye(C)
+    solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None])[:, :, 0]
+    return solved

@@ -1,0 +1,284 @@
+"""X -> Rows: the only module that looks inside numpy and scipy containers.
+
+Rows is a sequence of row blocks; a matrix in memory is one block. The storages are dense
+(row-major), CSR, and CSR of ones (no values array). Inside, column ids are int32 and row pointers
+int64; nothing is copied that is already so.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.utils import check_array
+
+from fastsum._core import _kernels
+
+FloatArray = npt.NDArray[np.float64]
+MAX_COLUMNS = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows:
+    """The rows of X as a sequence of blocks in the kernels' storage.
+
+    Attributes
+    ----------
+    blocks : tuple of _core.Block
+        Consecutive row blocks of one dtype and one number of columns.
+    row_order, column_order : array of int64 or None
+        Place in X of each stored row and column; None is the identity.
+    copied : str
+        What was copied on the way in, for the repr; empty if nothing was.
+    """
+
+    blocks: tuple[_kernels.Block, ...]
+    dtype: np.dtype[Any]
+    row_order: npt.NDArray[np.int64] | None = None
+    column_order: npt.NDArray[np.int64] | None = None
+    copied: str = ""
+
+    @property
+    def n_rows(self) -> int:
+        """n."""
+        return sum(block.n_rows for block in self.blocks)
+
+    @property
+    def n_cols(self) -> int:
+        """d."""
+        return int(self.blocks[0].n_cols)
+
+    @property
+    def nnz(self) -> int:
+        """Stored values of all blocks."""
+        return sum(block.nnz for block in self.blocks)
+
+    @property
+    def storage(self) -> str:
+        """Storage of the blocks: dense, csr or ones."""
+        return "+".join(sorted({block.storage for block in self.blocks}))
+
+    @property
+    def sparse(self) -> bool:
+        """True if a row may hold fewer than d columns."""
+        return any(block.storage != "dense" for block in self.blocks)
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """First row of each block."""
+        return [0, *np.cumsum([block.n_rows for block in self.blocks]).tolist()][:-1]
+
+    def __repr__(self) -> str:
+        note = f", copied: {self.copied}" if self.copied else ", no copy"
+        return (
+            f"Rows({self.n_rows:,} x {self.n_cols:,} {self.dtype.name}, {self.storage}, "
+            f"{self.nnz:,} stored, {len(self.blocks)} block(s){note})"
+        )
+
+    # ---- order-free passes over all blocks
+
+    def margins(self, W: npt.NDArray[Any], n_threads: int, out: FloatArray) -> FloatArray:
+        """X W + b for W (d + 1, K); fills and returns out, (n, K)."""
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.margins(block, W, W.shape[1], out, start, n_threads)
+        return out
+
+    def transposed(self, r: FloatArray, n_threads: int) -> FloatArray:
+        """X' r for r (n, K): (d, K) float64."""
+        K = r.shape[1]
+        out = np.zeros((self.n_cols, K))
+        # Private sums of each thread pay only while they are small beside the data.
+        if n_threads * self.n_cols * K > 4 * self.nnz * K + 4096:
+            n_threads = 1
+        work = np.empty(n_threads * self.n_cols * K) if n_threads > 1 else None
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.add_transposed(block, r, K, out, work, start, n_threads)
+        return out
+
+    def squared_norms(self, n_threads: int) -> FloatArray:
+        """||x_i||^2, (n,)."""
+        out = np.empty(self.n_rows)
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.row_norms(block, out, start, n_threads)
+        return out
+
+    def column_mass(self, p: FloatArray | None) -> FloatArray:
+        """Sum of p_i over the rows that hold each column, (d,); p None counts rows."""
+        out = np.zeros(self.n_cols)
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.column_mass(block, p, out, start)
+        return out
+
+    def checksum(self) -> int:
+        """CRC-32 of shape and contents."""
+        crc = zlib.crc32(repr((self.n_rows, self.n_cols, self.dtype.str, self.storage)).encode())
+        for block in self.blocks:
+            for array in (block.values, block.indices, block.indptr):
+                if array is not None:
+                    crc = checksum(array, crc)
+        return crc
+
+
+def checksum(array: npt.NDArray[Any], start: int = 0) -> int:
+    """CRC-32 of an array's bytes, without a copy of more than one row of a strided array."""
+    if array.flags.c_contiguous:
+        return zlib.crc32(memoryview(array).cast("B") if array.size else b"", start)
+    for row in array:
+        start = zlib.crc32(np.ascontiguousarray(row), start)
+    return start
+
+
+def as_rows(X: Any, *, validated: bool = False) -> Rows:
+    """Rows of a matrix.
+
+    Parameters
+    ----------
+    X : Rows, array-like, sparse matrix or array, or DataFrame of shape (n, d)
+        float32 is kept; integers, booleans and other floats become float64.
+    validated : bool, default=False
+        True if scikit-learn's validation has seen X already.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    ValueError
+        If X is malformed, holds NaN or infinity, or has more columns than an int32 can number.
+    """
+    if isinstance(X, Rows):
+        return X
+    check_sparse_structure(X)
+    if not validated:
+        X = check_array(X, accept_sparse="csr", dtype="numeric", accept_large_sparse=True)
+    if X.shape[1] > MAX_COLUMNS:
+        raise ValueError(
+            f"X has {X.shape[1]:,} columns; column ids are int32, so at most {MAX_COLUMNS:,} are "
+            "supported: hash the columns to fewer"
+        )
+    return _sparse_rows(X) if sp.issparse(X) else _dense_rows(X)
+
+
+def _dense_rows(X: npt.NDArray[Any]) -> Rows:
+    dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+    copied = []
+    if X.dtype != dtype:
+        copied.append(f"{X.dtype} to {dtype}")
+    row_stride, item_stride = X.strides
+    whole_rows = item_stride == dtype.itemsize and row_stride % dtype.itemsize == 0
+    if copied or not whole_rows or row_stride < X.shape[1] * dtype.itemsize:
+        if not X.flags.c_contiguous:
+            copied.append("to row-major")
+            X = np.ascontiguousarray(X, dtype=dtype)
+        X = X.astype(dtype, copy=False)
+    block = _kernels.Block(
+        "dense",
+        *X.shape,
+        dtype.itemsize == 8,
+        values=X,
+        stride=X.strides[0] // dtype.itemsize,
+    )
+    return Rows((block,), dtype, copied=", ".join(copied))
+
+
+def _sparse_rows(X: Any) -> Rows:
+    copied = []
+    if X.format != "csr":
+        copied.append(f"{X.format} to csr")
+        X = X.tocsr()
+    dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+    indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
+    indices, values = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.data)
+    if not _kernels.rows_increase(indptr, indices):
+        X = X.copy()  # the user's matrix stays as it is
+        X.has_canonical_format = False
+        X.sum_duplicates()
+        copied.append("sorted, duplicates summed")
+        indptr, indices, values = X.indptr.astype(np.int64), X.indices, X.data
+    nnz = int(indptr[-1])
+    if indices.dtype != np.int32:
+        copied.append("column ids to int32")
+        indices = indices.astype(np.int32)
+    if bool((values[:nnz] == 1).all()):
+        block = _kernels.Block(
+            "ones", *X.shape, dtype.itemsize == 8, indices=indices, indptr=indptr
+        )
+        return Rows((block,), dtype, copied=", ".join(copied))
+    if values.dtype != dtype:
+        copied.append(f"{values.dtype} to {dtype}")
+        values = values.astype(dtype)
+    block = _kernels.Block(
+        "csr", *X.shape, dtype.itemsize == 8, values=values, indices=indices, indptr=indptr
+    )
+    return Rows((block,), dtype, copied=", ".join(copied))
+
+
+def check_sparse_structure(X: Any) -> None:
+    """Raises ValueError if the index arrays of a sparse X do not describe a matrix.
+
+    scipy trusts them and so would every conversion, so this comes before anything else.
+    """
+    if not sp.issparse(X):
+        return
+    if X.format in ("csr", "csc", "bsr"):
+        _check_compressed(X)
+    elif X.format == "coo":
+        for axis, ids in enumerate(X.coords):
+            _check_integer(ids, "coordinates")
+            if ids.size and (ids.min() < 0 or ids.max() >= X.shape[axis]):
+                raise ValueError(
+                    f"the coordinates of X along axis {axis} leave the range [0, {X.shape[axis]})"
+                )
+
+
+def _check_integer(array: npt.NDArray[Any], name: str) -> None:
+    if array.dtype.kind not in "iu":
+        raise ValueError(
+            f"the {name} of X must be integers, got {array.dtype}: build the matrix with "
+            "int32 or int64 index arrays"
+        )
+
+
+def _check_compressed(X: Any) -> None:
+    rows, cols = X.shape if X.format != "csc" else X.shape[::-1]
+    if X.format == "bsr":
+        rows, cols = rows // X.blocksize[0], cols // X.blocksize[1]
+    what = {"csr": "row", "csc": "column", "bsr": "block row"}[X.format]
+    for name, array in (("indptr", X.indptr), ("indices", X.indices)):
+        _check_integer(array, name)
+        if array.ndim != 1:
+            raise ValueError(f"the {name} of X must be one-dimensional, got shape {array.shape}")
+    if X.indptr.shape[0] != rows + 1:
+        raise ValueError(
+            f"indptr of X has {X.indptr.shape[0]} entries for {rows} {what}s; it needs {rows + 1}"
+        )
+    if X.data.shape[0] < X.indices.shape[0]:
+        raise ValueError(
+            f"X has {X.data.shape[0]} values for {X.indices.shape[0]} indices; they must match"
+        )
+    indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
+    indices = np.ascontiguousarray(X.indices)
+    if indices.dtype.itemsize not in (4, 8) or indices.dtype.kind == "u":
+        indices = indices.astype(np.int64)
+    kind, where = _kernels.csr_fault(indptr, indices, rows, cols)
+    if kind == 1:
+        raise ValueError(
+            f"indptr of X (its {what} pointers) must start at 0 and never decrease; it does at "
+            f"{what} {where}: rebuild the matrix, for example from coordinates"
+        )
+    if kind == 2:
+        raise ValueError(
+            f"indptr of X (its {what} pointers) reaches past the {X.indices.shape[0]} stored "
+            f"indices at {what} {where}: the arrays of the matrix do not belong together"
+        )
+    if kind == 3:
+        raise ValueError(
+            f"indices of X out of range: {int(indices[where])} at position {where}, but X has "
+            f"{cols} {'rows' if X.format == 'csc' else 'columns'}"
+        )

@@ -1,0 +1,173 @@
+"""Losses: names, label domains and sources. The arithmetic is in src_cpp/losses.hpp.
+
+One class per loss; `LOSSES` is the registry every other module and the tests look at.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum._core import _kernels
+
+FloatArray = npt.NDArray[np.float64]
+_CORE = _kernels.loss_registry()
+
+
+class Loss(ABC):
+    """Loss of one row as a function of its margins z = x . w + b (docs/maths.md eq. 3).
+
+    Attributes
+    ----------
+    name : str
+        Registry name, the value of ``loss=``.
+    domain : {"real", "sign", "class"}
+        Labels: real numbers; -1 and 1 (0 and 1 are mapped); codes 0, ..., C - 1.
+    coupled : bool
+        True if the C outputs of a problem share one loss value (softmax).
+    curvature : float
+        Smoothness constant L: the largest eigenvalue of the second derivative.
+    has_probabilities : bool
+        True if the loss is the negative log-likelihood of a probability model.
+    """
+
+    name: ClassVar[str]
+    domain: ClassVar[str]
+    has_probabilities: ClassVar[bool] = False
+
+    @property
+    def core_id(self) -> int:
+        """Position in src_cpp/losses.def."""
+        return int(_CORE[self.name][0])
+
+    @property
+    def coupled(self) -> bool:
+        """Whether the outputs of a problem share one value."""
+        return bool(_CORE[self.name][1])
+
+    @property
+    def curvature(self) -> float:
+        """Smoothness constant L."""
+        return float(_CORE[self.name][2])
+
+    def value(self, z: npt.ArrayLike, y: float) -> float:
+        """l(z, y) of one row; z is a scalar or (C,)."""
+        return float(self._point(0, z, y, 1)[0])
+
+    def derivative(self, z: npt.ArrayLike, y: float) -> FloatArray:
+        """l'(z, y) of one row, (C,)."""
+        return self._point(1, z, y, np.size(z))
+
+    def second(self, z: npt.ArrayLike, y: float) -> FloatArray:
+        """l''(z, y) of one row, (C, C)."""
+        size = np.size(z)
+        return self._point(2, z, y, size * size).reshape(size, size)
+
+    def conjugate(self, u: npt.ArrayLike, y: float) -> float:
+        """l*(u, y) of one row, +inf outside its domain; u is a scalar or (C,)."""
+        return float(self._point(3, u, y, 1)[0])
+
+    def _point(self, what: int, z: npt.ArrayLike, y: float, size: int) -> FloatArray:
+        out = np.empty(size)
+        point = np.ascontiguousarray(np.atleast_1d(z), dtype=np.float64)
+        _kernels.loss_point(self.core_id, what, point, float(y), out)
+        return out
+
+    @abstractmethod
+    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
+        """Labels as the kernels see them, float64.
+
+        Raises
+        ------
+        ValueError
+            If the labels do not fit the loss; the message names the losses that do.
+        """
+
+
+class Squared(Loss):
+    """Squared error.
+
+    l(z, y) = (z - y)^2 / 2,  l*(u, y) = u^2 / 2 + u y,  L = 1.
+    """
+
+    name = "squared"
+    domain = "real"
+
+    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
+        """Real targets, (n,) or (n, B)."""
+        return np.ascontiguousarray(y, dtype=np.float64)
+
+
+class _SignLoss(Loss):
+    domain = "sign"
+
+    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
+        """Labels -1 and 1; 0 and 1 are mapped to them."""
+        values = np.unique(y)
+        if values.size > 2 or not (np.isin(values, (0, 1)).all() or np.isin(values, (-1, 1)).all()):
+            shown = ", ".join(map(str, values[:4].tolist()))
+            raise ValueError(
+                f"loss={self.name!r} needs labels y in {{-1, 1}} or {{0, 1}}, got {values.size} "
+                f"distinct values ({shown}{', ...' if values.size > 4 else ''}). For more classes "
+                "use loss='multinomial' with codes 0, ..., C - 1; for real targets loss='squared'."
+            )
+        return np.where(np.asarray(y) > 0, 1.0, -1.0)
+
+
+class Logistic(_SignLoss):
+    """Logistic loss of labels -1 and 1.
+
+    l(z, y) = log(1 + exp(-y z)),  l*(u, y) = a log a + (1 - a) log(1 - a) with a = -y u in
+    [0, 1],  L = 1/4.
+    """
+
+    name = "logistic"
+    has_probabilities = True
+
+
+class Multinomial(Loss):
+    """Softmax cross-entropy of class codes 0, ..., C - 1.
+
+    l(z, y) = log sum_c exp(z_c) - z_y,  l*(u, y) = sum_c p_c log p_c with p = u + e_y in the
+    simplex,  L = 1/2 (Boehning, Ann. Inst. Statist. Math. 1992).
+    """
+
+    name = "multinomial"
+    domain = "class"
+    has_probabilities = True
+
+    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
+        """Class codes 0, ..., C - 1 with C >= 2."""
+        codes = np.asarray(y, dtype=np.float64)
+        if codes.ndim != 1 or (codes < 0).any() or (codes != np.floor(codes)).any():
+            raise ValueError(
+                "loss='multinomial' needs y to hold the class codes 0, ..., C - 1; encode other "
+                "labels with numpy.unique(y, return_inverse=True) or use an estimator"
+            )
+        if codes.max() < 1:
+            raise ValueError("loss='multinomial' needs at least two classes in y, got one")
+        return np.ascontiguousarray(codes)
+
+
+class SquaredHinge(_SignLoss):
+    """Squared hinge loss of labels -1 and 1, in liblinear's scale.
+
+    l(z, y) = max(0, 1 - y z)^2,  l*(u, y) = a^2 / 4 - a with a = -y u >= 0,  L = 2.
+    """
+
+    name = "squared_hinge"
+
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss for loss in (Squared(), Logistic(), Multinomial(), SquaredHinge())
+}
+
+
+def get_loss(name: str) -> Loss:
+    """The loss of a name; a ValueError that lists the registry otherwise."""
+    if name not in LOSSES:
+        raise ValueError(f"loss={name!r} is unknown; choose one of {sorted(LOSSES)}")
+    return LOSSES[name]

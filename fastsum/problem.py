@@ -1,0 +1,175 @@
+"""The problem: rows, loss, penalty and columns, and the objective they define."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import check_array
+
+from fastsum._core import _kernels
+from fastsum.columns import Columns
+from fastsum.data import Rows, as_rows, checksum
+from fastsum.losses import Loss, get_loss
+from fastsum.penalties import Penalty, make_penalty
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Problem:
+    """A regularised finite sum (docs/maths.md eq. 1).
+
+        min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b)
+                        + alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2],   S = sum_i s_i
+
+    Immutable: solvers read it and keep their state elsewhere.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or array, or Rows of shape (n, d)
+        float32 is kept; a sparse X whose stored values are all 1 is held without them.
+    y : array-like of shape (n,) or (n, B)
+        Targets; two columns or more (squared loss only) are B problems side by side.
+    loss : str, default="logistic"
+        A name of `fastsum.losses.LOSSES`.
+    alpha : float or (B,) array, default=1e-4
+        Strength of the penalty, >= 0.
+    l1_ratio : float or (B,) array, default=0.0
+        Share of the l1 norm, in [0, 1].
+    sample_weight : array-like of shape (n,), default=None
+        s_i >= 0, not all 0; integer weights equal repeated rows. None means all ones.
+    fit_intercept : bool, default=True
+        Whether the unpenalised intercept b is free; it is 0 otherwise.
+    columns : Columns, default=None
+        Meaning of the K axis; made from y and the loss if None.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, of the wrong length, or does not fit the loss.
+    """
+
+    rows: Rows
+    loss: Loss
+    penalty: Penalty
+    columns: Columns
+    y: FloatArray
+    sample_weight: FloatArray | None
+    total_weight: float
+    fit_intercept: bool
+
+    def __init__(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        *,
+        loss: str = "logistic",
+        alpha: npt.ArrayLike = 1e-4,
+        l1_ratio: npt.ArrayLike = 0.0,
+        sample_weight: npt.ArrayLike | None = None,
+        fit_intercept: bool = True,
+        columns: Columns | None = None,
+    ):
+        rows, fitted_loss = as_rows(X), get_loss(loss)
+        labels = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator="Problem")
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels.ravel()
+        if labels.shape[0] != rows.n_rows:
+            raise ValueError(
+                f"y has {labels.shape[0]} values for the {rows.n_rows} rows of X; they must match"
+            )
+        if columns is None:
+            labels = fitted_loss.encode(labels)
+            columns = _columns_of(labels, fitted_loss)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "loss", fitted_loss)
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "penalty", make_penalty(alpha, l1_ratio, columns.n_problems))
+        object.__setattr__(self, "y", np.ascontiguousarray(labels, dtype=np.float64))
+        object.__setattr__(self, "sample_weight", _check_weights(sample_weight, rows.n_rows))
+        weights = self.sample_weight
+        total = float(rows.n_rows) if weights is None else float(weights.sum())
+        object.__setattr__(self, "total_weight", total)
+        object.__setattr__(self, "fit_intercept", bool(fit_intercept))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Problem is immutable; make a new one")
+
+    @property
+    def K(self) -> int:
+        """Columns of the weights: problems times coupled outputs."""
+        return self.columns.width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """dtype of X and of the weights: float32 or float64."""
+        return self.rows.dtype
+
+    @cached_property
+    def task(self) -> _kernels.Task:
+        """Loss, labels and weights as the kernels take them."""
+        return _kernels.Task(
+            self.loss.core_id,
+            self.columns.n_problems,
+            self.columns.n_outputs,
+            self.columns.targets,
+            self.y,
+            self.sample_weight,
+        )
+
+    @property
+    def l1(self) -> FloatArray:
+        """alpha l1_ratio of each column, (K,)."""
+        return np.repeat(self.penalty.l1, self.columns.n_outputs)
+
+    @property
+    def l2(self) -> FloatArray:
+        """alpha (1 - l1_ratio) of each column, (K,)."""
+        return np.repeat(self.penalty.l2, self.columns.n_outputs)
+
+    def data_fingerprint(self) -> int:
+        """Checksum of all but the penalty: equal for equal X, y, weights, loss and intercept."""
+        crc = checksum(self.y, self.rows.checksum())
+        if self.sample_weight is not None:
+            crc = checksum(self.sample_weight, crc)
+        settings = repr((self.loss.name, self.columns, self.fit_intercept)).encode()
+        return checksum(np.frombuffer(settings, dtype=np.uint8), crc)
+
+    def __repr__(self) -> str:
+        alpha, ratio = self.penalty.alpha, self.penalty.l1_ratio
+        shown = f"alpha={alpha[0]:.4g}" + (f", l1_ratio={ratio[0]:.4g}" if ratio.any() else "")
+        axis = "" if self.K == 1 else f", {self.columns}"
+        weights = "" if self.sample_weight is None else ", weighted"
+        return (
+            f"Problem({self.rows!r}, loss={self.loss.name}, penalty={self.penalty.name} "
+            f"({shown}), fit_intercept={self.fit_intercept}{weights}{axis})"
+        )
+
+
+def _columns_of(labels: FloatArray, loss: Loss) -> Columns:
+    if labels.ndim == 2:
+        return Columns.multi_target(labels.shape[1])
+    if loss.coupled:
+        return Columns.coupled(int(labels.max()) + 1)
+    return Columns()
+
+
+def _check_weights(sample_weight: npt.ArrayLike | None, n_rows: int) -> FloatArray | None:
+    if sample_weight is None:
+        return None
+    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_rows, float(weights))
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape} for {n_rows} rows; give one weight a row"
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError("sample_weight holds NaN or infinity; weights must be finite")
+    if (weights < 0).any():
+        raise ValueError("sample_weight holds negative values; weights must be >= 0")
+    if not weights.any():
+        raise ValueError("sample_weight is zero for all rows; give at least one row a weight")
+    return weights

@@ -1,0 +1,159 @@
+"""What a method is to the driver, and the part all per-sample methods share."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum._core import _kernels
+from fastsum.problem import Problem
+from fastsum.sampling import Sampler, rng_from_state, rng_state
+
+State = dict[str, Any]
+Weights = npt.NDArray[Any]
+_SOLVER_IDS = _kernels.solver_registry()
+
+# c^2 of eq. (15) in units of the mean squared row norm: a tenth keeps L within 10 % of what it is
+# without an intercept and conditions b like the other coefficients.
+INTERCEPT_SHARE = 0.1
+
+
+class Method(ABC):
+    """One method of solving a problem; `solvers/__init__.py` holds the registry.
+
+    The state is a flat dict of named arrays, scalars and RNG state and always holds "weights",
+    the current (d + 1, K) iterate with the intercept in its last row.
+
+    Parameters
+    ----------
+    problem : Problem
+    sampling : str
+        A kind of `fastsum.sampling`.
+    step_size : float or None
+        None takes the step of theory.
+    n_threads : int
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __init__(
+        self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int
+    ): ...
+
+    @staticmethod
+    def missing(problem: Problem) -> str:
+        """What the problem lacks for this method, or an empty string."""
+        return ""
+
+    @abstractmethod
+    def start(self, W: Weights, rng: np.random.Generator) -> State:
+        """A fresh state at weights W."""
+
+    @abstractmethod
+    def advance(self, state: State, n_passes: int) -> None:
+        """Makes n_passes passes over the data."""
+
+    def refresh(self, state: State) -> None:  # noqa: B027 (most methods accumulate nothing)
+        """Removes rounding error from accumulated quantities; called at certificates."""
+
+
+class PerSampleMethod(Method):
+    """Methods whose step reads one row: a sampler, a step size and a kernel of solvers.def.
+
+    Class attributes `vectors` and `tables` name the state arrays in the order of the kernel's
+    header: (d + 1, K) and (n, K).
+    """
+
+    vectors: ClassVar[tuple[str, ...]]
+    tables: ClassVar[tuple[str, ...]]
+
+    def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
+        self.problem, self.n_threads = problem, n_threads
+        rows, dtype = problem.rows, problem.dtype
+        norms = rows.squared_norms(n_threads)
+        s = problem.sample_weight
+        self.intercept_curvature = 0.0
+        if problem.fit_intercept:
+            mean = float(np.average(norms, weights=s))
+            self.intercept_curvature = INTERCEPT_SHARE * mean if mean > 0 else 1.0
+        # L_i = s_i L_loss (||x_i||^2 + c^2), eq. (15)
+        lipschitz = problem.loss.curvature * (norms + self.intercept_curvature)
+        if s is not None:
+            lipschitz = lipschitz * s
+        self.sampler = Sampler(rows, s, lipschitz, sampling)
+        # gamma = 1 / (3 max_i L_i / (S p_i)), eq. (15)
+        top = self.sampler.inverse_probability(lipschitz).max() / problem.total_weight
+        gamma = step_size if step_size is not None else (1 / (3 * top) if top > 0 else 1.0)
+        self.step = np.full(problem.K, gamma, dtype=dtype)
+        self.l1, self.l2 = problem.l1.astype(dtype), problem.l2.astype(dtype)
+        self.density = self._density(dtype) if rows.sparse else None
+        self._work = np.empty(5 * problem.K)
+
+    def _density(self, dtype: np.dtype[Any]) -> Weights:
+        """D_j = 1 / sum of p_i over the rows that hold column j, eq. (11); 0 for empty columns."""
+        mass = self.problem.rows.column_mass(self.sampler.p)
+        if self.sampler.p is None:
+            mass /= self.sampler.n_active
+        return np.divide(1.0, mass, out=np.zeros_like(mass), where=mass > 0).astype(dtype)
+
+    def sweep(self, state: State, n_passes: int) -> None:
+        """Steps of the kernel along freshly drawn passes."""
+        rng = rng_from_state(state["rng"])
+        problem, rows = self.problem, self.problem.rows
+        for block, order in self.sampler.draw(rng, n_passes):
+            _kernels.steps(
+                _SOLVER_IDS[self.name],
+                rows.blocks[block],
+                problem.task,
+                rows.starts[block],
+                order,
+                problem.total_weight,
+                self.sampler.q,
+                self.sampler.q_uniform,
+                self.density,
+                self.intercept_curvature,
+                self.step,
+                self.l1,
+                self.l2,
+                tuple(state.get(name) for name in self.vectors),
+                tuple(state.get(name) for name in self.tables),
+                self._work,
+            )
+        state["rng"] = rng_state(rng)
+
+    def new_vector(self) -> Weights:
+        """A (d + 1, K) state array of zeros."""
+        return np.zeros((self.problem.rows.n_cols + 1, self.problem.K), dtype=self.problem.dtype)
+
+    def average(self, derivatives: npt.NDArray[Any]) -> Weights:
+        """(1/S) sum_i s_i u_i (x_i, 1) for derivatives u (n, K): (d + 1, K)."""
+        problem = self.problem
+        r = np.ascontiguousarray(derivatives, dtype=np.float64)
+        if problem.sample_weight is not None:
+            r = r * problem.sample_weight[:, None]
+        out = self.new_vector()
+        out[:-1] = problem.rows.transposed(r, self.n_threads) / problem.total_weight
+        out[-1] = r.sum(axis=0) / problem.total_weight
+        return out
+
+
+def table_bytes(problem: Problem) -> int:
+    """Size of one stored scalar a row and column, n K."""
+    return problem.rows.n_rows * problem.K * problem.dtype.itemsize
+
+
+def available_memory() -> float:
+    """Bytes that can be used without swapping; inf where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return 1024.0 * int(line.split()[1])
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    except (OSError, ValueError):
+        return float("inf")

@@ -1,0 +1,46 @@
+"""The progress bar behind verbose=1."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from fastsum.certificate import Certificate
+
+
+class ProgressBar:
+    """tqdm bar over passes with objective and gap; does nothing at verbose=0."""
+
+    def __init__(self, verbose: int, solver: str, max_iter: int):
+        self._bar: Any = tqdm(total=max_iter, desc=solver, unit="pass") if verbose else None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(
+        self, passes: int, certificate: Certificate, target: npt.NDArray[np.float64]
+    ) -> None:
+        """Moves to `passes` and shows the problem that is furthest from its target."""
+        if self._bar is None:
+            return
+        worst = int(np.argmax(certificate.gap - target))
+        self._bar.set_postfix(
+            objective=f"{certificate.objective[worst]:.6g}",
+            gap=f"{certificate.gap[worst]:.1e}",
+            target=f"{target[worst]:.1e}",
+            refresh=False,
+        )
+        self._bar.update(passes - self._bar.n)

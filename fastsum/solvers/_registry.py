@@ -1,0 +1,33 @@
+"""Names of solvers; the only place that maps a name to a method."""
+
+from __future__ import annotations
+
+from fastsum.problem import Problem
+from fastsum.solvers import auto
+from fastsum.solvers._method import Method
+from fastsum.solvers.saga import Saga
+from fastsum.solvers.svrg import Svrg
+
+SOLVERS: dict[str, type[Method]] = {method.name: method for method in (Saga, Svrg)}
+SOLVER_NAMES = ("auto", *SOLVERS)
+
+
+def resolve_solver(name: str, problem: Problem) -> type[Method]:
+    """The method of a name, "auto" included.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the method cannot serve the problem; the message names what is
+        missing and which solvers can.
+    """
+    if name not in SOLVER_NAMES:
+        raise ValueError(f"solver={name!r} is unknown; choose one of {list(SOLVER_NAMES)}")
+    method = SOLVERS[auto.choose(problem) if name == "auto" else name]
+    missing = method.missing(problem)
+    if missing:
+        able = [n for n, other in SOLVERS.items() if not other.missing(problem)]
+        raise ValueError(
+            f"solver={method.name!r} cannot serve this problem: {missing}. Solvers that can: {able}"
+        )
+    return method

@@ -1,0 +1,60 @@
+"""Where a fit starts: a fresh point, given coefficients, or the whole state of an earlier fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum.problem import Problem
+from fastsum.result import Result
+from fastsum.solvers._method import State, Weights
+
+Init = Result | State | tuple[npt.ArrayLike, npt.ArrayLike] | None
+
+
+def seal(state: State, problem: Problem, solver: str) -> None:
+    """Marks a state with the solver and the data it belongs to."""
+    state["solver"] = solver
+    state["data"] = problem.data_fingerprint()
+
+
+def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
+    """A copy of the state if it belongs to this solver and these data, else None.
+
+    The penalty may differ: tables and gradients are of the loss alone.
+    """
+    state = init.state if isinstance(init, Result) else init
+    if not isinstance(state, dict) or state.get("solver") != solver:
+        return None
+    if state["weights"].dtype != problem.dtype or state["data"] != problem.data_fingerprint():
+        return None
+    return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+
+
+def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
+    """Weights (d + 1, K) to start from: the null model, or the coefficients of `init`.
+
+    Raises
+    ------
+    ValueError
+        If the coefficients of `init` do not have the shape of the problem.
+    """
+    d, K = problem.rows.n_cols, problem.K
+    W = np.zeros((d + 1, K), dtype=problem.dtype)
+    if isinstance(init, Result):
+        init = (init.coef, init.intercept)
+    if isinstance(init, dict):
+        init = (init["weights"][:-1], init["weights"][-1])
+    if init is None:
+        W[-1] = null_intercept
+        return W
+    coef: npt.NDArray[Any] = np.asarray(init[0])
+    if coef.size != d * K or coef.shape[0] != d:
+        raise ValueError(f"init has coefficients of shape {coef.shape}; the problem needs ({d}, {K})")
+    W[:-1] = coef.reshape(d, K)
+    W[-1] = init[1] if problem.fit_intercept else 0.0
+    if not np.isfinite(W).all():
+        raise ValueError("init holds NaN or infinity")
+    return W

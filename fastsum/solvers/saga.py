@@ -1,0 +1,58 @@
+"""SAGA (Defazio, Bach, Lacoste-Julien, NIPS 2014). The steps are in src_cpp/solvers/saga.hpp."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsum.problem import Problem
+from fastsum.sampling import rng_state
+from fastsum.solvers._method import (
+    PerSampleMethod,
+    State,
+    Weights,
+    available_memory,
+    table_bytes,
+)
+
+
+class Saga(PerSampleMethod):
+    """SAGA with a prox, sparse re-weighted steps and optional importance sampling.
+
+    Problem: (1).  Step: eq. (11)-(13), cost one row.  Rate: linear, a factor
+    1 - min(min_i p_i / 2, gamma mu) a step for gamma of eq. (15).  Memory: a table of n K scalars
+    and one (d + 1, K) average.
+
+    The table starts at 0, as if every row had been visited where its loss is flat: no pass is
+    spent on it, and the first pass makes plain stochastic gradient steps.
+    """
+
+    name = "saga"
+    vectors = ("weights", "average_gradient")
+    tables = ("table",)
+
+    def __init__(self, problem: Problem, **options: object):
+        needed, free = table_bytes(problem), available_memory()
+        if needed > 0.8 * free:
+            raise MemoryError(
+                f"saga's gradient table needs {needed / 1e9:.1f} GB (n x K = "
+                f"{problem.rows.n_rows:,} x {problem.K} scalars), but {free / 1e9:.1f} GB of memory "
+                "are free: use solver='svrg', which can do without a table, or float32 data"
+            )
+        super().__init__(problem, **options)  # type: ignore[arg-type]
+
+    def start(self, W: Weights, rng: np.random.Generator) -> State:
+        """Table and average at 0."""
+        return {
+            "weights": W,
+            "average_gradient": self.new_vector(),
+            "table": np.zeros((self.problem.rows.n_rows, self.problem.K), self.problem.dtype),
+            "rng": rng_state(rng),
+        }
+
+    def advance(self, state: State, n_passes: int) -> None:
+        """n_passes passes of steps."""
+        self.sweep(state, n_passes)
+
+    def refresh(self, state: State) -> None:
+        """Rebuilds the average from the table, eq. (13), free of accumulated rounding."""
+        state["average_gradient"][...] = self.average(state["table"])

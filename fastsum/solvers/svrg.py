@@ -1,0 +1,87 @@
+"""SVRG (Johnson, Zhang, NIPS 2013; prox: Xiao, Zhang, SIAM J. Optim. 2014).
+
+The inner steps are in src_cpp/solvers/svrg.hpp.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsum._core import _kernels
+from fastsum.problem import Problem
+from fastsum.sampling import rng_state
+from fastsum.solvers._method import (
+    PerSampleMethod,
+    State,
+    Weights,
+    available_memory,
+    table_bytes,
+)
+
+# Passes of inner steps between snapshots; a snapshot is a pass of its own.
+INNER_PASSES = 2
+
+
+class Svrg(PerSampleMethod):
+    """SVRG with a prox, sparse re-weighted steps and optional importance sampling.
+
+    Problem: (1).  Step: eq. (11), (12), (14); one row and, with the snapshot's derivatives stored,
+    one dot product.  Rate: linear in snapshots.  Memory: n K scalars and one (d + 1, K) gradient;
+    where the scalars do not fit (a quarter of the free memory) the snapshot itself is kept instead
+    and a step costs two dot products.
+    """
+
+    name = "svrg"
+    vectors = ("weights", "full_gradient", "snapshot_weights")
+    tables = ("snapshot_derivatives",)
+
+    def __init__(self, problem: Problem, **options: object):
+        self.store_derivatives = table_bytes(problem) < 0.25 * available_memory()
+        super().__init__(problem, **options)  # type: ignore[arg-type]
+
+    def start(self, W: Weights, rng: np.random.Generator) -> State:
+        """The first pass takes a snapshot."""
+        state = {
+            "weights": W,
+            "full_gradient": self.new_vector(),
+            "position": 0,
+            "rng": rng_state(rng),
+        }
+        if self.store_derivatives:
+            shape = (self.problem.rows.n_rows, self.problem.K)
+            state["snapshot_derivatives"] = np.zeros(shape, self.problem.dtype)
+        else:
+            state["snapshot_weights"] = W.copy()
+        return state
+
+    def advance(self, state: State, n_passes: int) -> None:
+        """n_passes passes of the cycle: one snapshot, INNER_PASSES of steps."""
+        for _ in range(n_passes):
+            if state["position"] == 0:
+                self._snapshot(state)
+            else:
+                self.sweep(state, 1)
+            state["position"] = (state["position"] + 1) % (1 + INNER_PASSES)
+
+    def _snapshot(self, state: State) -> None:
+        """w~ <- w: its derivatives and full gradient, eq. (14)."""
+        problem, K = self.problem, self.problem.K
+        u = np.empty((problem.rows.n_rows, K))
+        problem.rows.margins(state["weights"], self.n_threads, u)
+        columns = problem.columns
+        width = columns.n_problems + K * (1 + columns.n_outputs)
+        _kernels.loss_terms(
+            problem.task,
+            u,
+            np.zeros(K),
+            u,
+            False,
+            np.zeros((self.n_threads, width)),
+            np.empty(self.n_threads * (2 * K + columns.n_outputs**2)),
+            self.n_threads,
+        )
+        state["full_gradient"][...] = self.average(u)
+        if self.store_derivatives:
+            state["snapshot_derivatives"][...] = u
+        else:
+            state["snapshot_weights"][...] = state["weights"]

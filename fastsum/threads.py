@@ -1,0 +1,33 @@
+"""How many threads a fit uses. Nothing else reads thread settings; kernels get a number."""
+
+from __future__ import annotations
+
+import joblib
+
+from fastsum._core import _kernels
+
+
+def resolve_n_threads(n_jobs: int | None) -> int:
+    """Threads inside one fit.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        None means 1, or the number of jobs of an enclosing ``joblib.parallel_config``; -1 the
+        CPUs this process may use, -2 one fewer, and so on.
+
+    Returns
+    -------
+    int
+        At least 1, at most OpenMP's own limit (OMP_NUM_THREADS, threadpoolctl, a joblib worker).
+
+    Raises
+    ------
+    ValueError
+        If `n_jobs` is 0 or no integer.
+    """
+    if n_jobs is not None and not hasattr(n_jobs, "__index__"):
+        raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0: use None for one thread or -1 for all CPUs")
+    return max(1, min(int(joblib.effective_n_jobs(n_jobs)), _kernels.max_threads()))

@@ -1,0 +1,91 @@
+// This is the API any backend must implement. All sums are in float64 whatever the dtype of X
+// and of the weights. Kernels allocate nothing, hold no state and take their threads as an
+// argument; `work` is scratch of the stated size. (K = n_problems * n_outputs.)
+#pragma once
+#include "types.hpp"
+
+namespace fastsum {
+
+struct Kernels {
+  const char* level;  // "base", "v2", "v3" or "v4"
+
+  // z <- X W + b for W (n_cols + 1, K) of the block's dtype; z (n_rows, K).
+  Status (*margins)(const RowBlock*, const void* W, int64_t K, double* z, int32_t n_threads);
+
+  // out <- out + X' r for r (n_rows, K), out (n_cols, K); work (n_threads, n_cols, K), unused
+  // with one thread.
+  Status (*add_transposed)(const RowBlock*, const double* r, int64_t K, double* out, double* work,
+                           int32_t n_threads);
+
+  // out_i <- sum_j x_ij^2.
+  Status (*row_norms)(const RowBlock*, double* out, int32_t n_threads);
+
+  // out_j <- out_j + sum over the rows i that hold feature j of p_i (null: 1).
+  Status (*column_mass)(const RowBlock*, const double* p, double* out);
+
+  // Loss terms at the margins z + b, z (n_rows, K), b (K,). For each of `n_threads` parts, added
+  // to sums (n_threads, width): value (B,), gradient in b (K,), curvature in b (B, C, C); all
+  // weighted by s_i. u <- l'(z + b) where u is not null. width = B + K + B C C; work
+  // (n_threads, 2 K + C C). with_curvature = 0 leaves the last part alone.
+  Status (*loss_terms)(const Columns*, int64_t n_rows, const double* z, const double* b, double* u,
+                       int32_t with_curvature, double* sums, double* work, int32_t n_threads);
+
+  // out (n_threads, B) += sum_i s_i [l(z + b) + l*(c u) - (z + b) c u] for one c a problem, (B,);
+  // terms are >= 0 and clipped there. work (n_threads, 2 K).
+  Status (*loss_gap)(const Columns*, int64_t n_rows, const double* z, const double* b,
+                     const double* u, const double* c, double* out, double* work,
+                     int32_t n_threads);
+
+  // For W and v (n_cols, K), strengths l1, l2 and dual scaling c, all (K,):
+  // value_k += h(w), gap_k += h(w) + h*(c v) - c w v, subgradient_k += squared distance of v to
+  // the subdifferential of h at w.
+  Status (*penalty_terms)(int32_t dtype, int64_t n_cols, int64_t K, const void* W, const double* v,
+                          const double* l1, const double* l2, const double* c, double* value,
+                          double* gap, double* subgradient);
+
+  // Runs a.n_steps steps of solver number `solver` (solvers.def) on rows of the block.
+  Status (*steps)(int32_t solver, const RowBlock*, const StepArgs* a);
+};
+
+// The table in use; chosen once, by select_level or at first use as the best this CPU runs.
+const Kernels* kernels() noexcept;
+// Chooses a CPU level; false if it is unknown, not built or not supported by this CPU.
+bool select_level(const char* level) noexcept;
+// The levels built into this library, best first, null past the last; whether this CPU runs one.
+const char* built_level(int32_t i) noexcept;
+bool level_supported(const char* level) noexcept;
+
+// The registries as data, for Python.
+int32_t num_losses() noexcept;
+const char* loss_name(int32_t id) noexcept;
+bool loss_coupled(int32_t id) noexcept;
+double loss_curvature(int32_t id) noexcept;
+int32_t num_solvers() noexcept;
+const char* solver_name(int32_t id) noexcept;
+
+// One row's loss, for the tests and for scalars in Python: what = 0 value, 1 derivative (C,),
+// 2 second derivative (C, C), 3 conjugate of z.
+void loss_point(int32_t id, int32_t what, const double* z, double y, int64_t C,
+                double* out) noexcept;
+
+// The penalty h(w) = l1 |w| + l2 / 2 w^2 of one coefficient, for the tests and for scalars in
+// Python: what = 0 value, 1 conjugate, 2 prox with step t.
+double penalty_point(int32_t what, double x, double l1, double l2, double t) noexcept;
+
+// Structure of a CSR block before any kernel sees it.
+struct CsrFault {
+  int32_t kind;  // 0 none, 1 pointers decrease or do not start at 0, 2 pointer past the end,
+                 // 3 column id out of range
+  int64_t where;  // row (kinds 1, 2) or position (kind 3)
+};
+CsrFault find_csr_fault(const int64_t* indptr, int64_t n_rows, const void* indices,
+                        int32_t index_bytes, int64_t nnz, int64_t n_cols) noexcept;
+
+// True if column ids increase strictly inside every row: sorted and free of duplicates.
+bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
+                   int32_t index_bytes) noexcept;
+
+int32_t max_threads() noexcept;  // 1 without OpenMP
+bool has_openmp() noexcept;
+
+}  // namespace fastsum

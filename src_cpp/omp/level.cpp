@@ -1,0 +1,45 @@
+// One CPU level of the backend: compiled once for each of base, v2, v3 and v4 with that level's
+// instructions (meson.build) and FASTSUM_LEVEL set to its name. Everything here is inside
+// namespace fastsum::<level>; nothing of std:: with linkage may be used, or the linker could
+// keep a copy made of instructions that another CPU lacks (tests/cpp/check_symbols.py).
+#include <type_traits>
+
+#include "../kernels.hpp"
+#include "../solvers/saga.hpp"
+#include "../solvers/svrg.hpp"
+#include "passes.hpp"
+
+#define FASTSUM_TEXT_(x) #x
+#define FASTSUM_TEXT(x) FASTSUM_TEXT_(x)
+
+namespace fastsum::FASTSUM_LEVEL {
+
+static Status steps(int32_t solver, const RowBlock* block, const StepArgs* a) {
+  enum : int32_t {
+#define FASTSUM_SOLVER(name, function) k_##name,
+#include "../solvers.def"
+#undef FASTSUM_SOLVER
+  };
+  const bool wide = a->columns.n_problems * a->columns.n_outputs > 1;
+  Status status = kUnsupported;
+  const Status bound = with_rows(*block, [&](const auto& X) {
+    switch (solver) {
+#define FASTSUM_SOLVER(name, function)                                                    \
+  case k_##name:                                                                          \
+    wide ? function<true>(X, *a, block->n_cols) : function<false>(X, *a, block->n_cols); \
+    status = kOk;                                                                         \
+    break;
+#include "../solvers.def"
+#undef FASTSUM_SOLVER
+    }
+  });
+  return bound == kOk ? status : bound;
+}
+
+extern const Kernels table;
+const Kernels table = {
+  FASTSUM_TEXT(FASTSUM_LEVEL), margins,  add_transposed, row_norms, column_mass,
+  loss_terms,                  loss_gap, penalty_terms,  steps,
+};
+
+}  // namespace fastsum::FASTSUM_LEVEL

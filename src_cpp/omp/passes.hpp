@@ -1,0 +1,178 @@
+// CPU implementation of the order-free passes of kernels.hpp.
+#pragma once
+#include "../losses.hpp"
+#include "../prox.hpp"
+#include "../rows.hpp"
+#include "threads.hpp"
+
+namespace fastsum::FASTSUM_LEVEL {
+
+inline Status margins(const RowBlock* block, const void* weights, int64_t K, double* z,
+                      int32_t n_threads) {
+  return with_rows(*block, [&](const auto& X) {
+    using T = typename std::decay_t<decltype(X)>::Value;
+    const T* W = static_cast<const T*>(weights);
+    const T* b = W + block->n_cols * K;
+    parallel_parts(block->n_rows, n_threads, [&](int64_t, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (K == 1) {
+          z[i] = row_dot<double>(X.row(i), W) + double(b[0]);
+        } else {
+          row_dots<double>(X.row(i), W, K, z + i * K);
+          for (int64_t k = 0; k < K; ++k) z[i * K + k] += double(b[k]);
+        }
+      }
+    });
+  });
+}
+
+// out += X' r over the rows [begin, end).
+template <class Rows>
+inline void add_transposed_part(const Rows& X, int64_t begin, int64_t end, const double* r,
+                                int64_t K, double* out) {
+  for (int64_t i = begin; i < end; ++i) {
+    const auto row = X.row(i);
+    const double* r_i = r + i * K;
+    if (K == 1) {
+#pragma omp simd
+      for (int64_t p = 0; p < row.size; ++p) out[row.index(p)] += double(row.value(p)) * r_i[0];
+    } else {
+      for (int64_t p = 0; p < row.size; ++p) {
+        const double x = double(row.value(p));
+        double* o = out + row.index(p) * K;
+#pragma omp simd
+        for (int64_t k = 0; k < K; ++k) o[k] += x * r_i[k];
+      }
+    }
+  }
+}
+
+inline Status add_transposed(const RowBlock* block, const double* r, int64_t K, double* out,
+                             double* work, int32_t n_threads) {
+  const int64_t size = block->n_cols * K;
+  return with_rows(*block, [&](const auto& X) {
+    if (n_threads <= 1) return add_transposed_part(X, 0, block->n_rows, r, K, out);
+    // Each thread sums its own rows; the partial sums are added in the order of the threads.
+    parallel_parts(block->n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+      double* mine = work + part * size;
+      for (int64_t e = 0; e < size; ++e) mine[e] = 0;
+      add_transposed_part(X, begin, end, r, K, mine);
+    });
+    parallel_parts(size, n_threads, [&](int64_t, int64_t begin, int64_t end) {
+      for (int32_t part = 0; part < n_threads; ++part)
+        for (int64_t e = begin; e < end; ++e) out[e] += work[part * size + e];
+    });
+  });
+}
+
+inline Status row_norms(const RowBlock* block, double* out, int32_t n_threads) {
+  return with_rows(*block, [&](const auto& X) {
+    parallel_parts(block->n_rows, n_threads, [&](int64_t, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto row = X.row(i);
+        double sum = 0;
+        for (int64_t p = 0; p < row.size; ++p) sum += double(row.value(p)) * double(row.value(p));
+        out[i] = sum;
+      }
+    });
+  });
+}
+
+inline Status column_mass(const RowBlock* block, const double* p, double* out) {
+  return with_rows(*block, [&](const auto& X) {
+    for (int64_t i = 0; i < block->n_rows; ++i) {
+      const auto row = X.row(i);
+      for (int64_t e = 0; e < row.size; ++e) out[row.index(e)] += p ? p[i] : 1.0;
+    }
+  });
+}
+
+inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, const double* b,
+                         double* u, int32_t with_curvature, double* sums, double* work,
+                         int32_t n_threads) {
+  const LossOps& loss = kLosses[c->loss];
+  const int64_t B = c->n_problems, C = c->n_outputs, K = B * C, width = B + K + K * C;
+  parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+    double* value = sums + part * width;
+    double* gradient = value + B;
+    double* curvature = gradient + K;
+    double* m = work + part * (2 * K + C * C);  // margins of the row
+    double* du = m + K;
+    double* h = du + K;
+    for (int64_t i = begin; i < end; ++i) {
+      const double s = c->sample_weight ? c->sample_weight[i] : 1.0;
+      for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
+      for (int64_t q = 0; q < B; ++q) {
+        const double y = c->targets.at(i, q);
+        value[q] += s * loss.value(m + q * C, y, C);
+        loss.derivative(m + q * C, y, C, du + q * C);
+        if (!with_curvature) continue;
+        loss.second(m + q * C, y, C, h);
+        for (int64_t e = 0; e < C * C; ++e) curvature[q * C * C + e] += s * h[e];
+      }
+      for (int64_t k = 0; k < K; ++k) gradient[k] += s * du[k];
+      if (u)
+        for (int64_t k = 0; k < K; ++k) u[i * K + k] = du[k];
+    }
+  });
+  return kOk;
+}
+
+inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const double* b,
+                       const double* u, const double* scale, double* out, double* work,
+                       int32_t n_threads) {
+  const LossOps& loss = kLosses[c->loss];
+  const int64_t B = c->n_problems, C = c->n_outputs, K = B * C;
+  parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+    double* m = work + part * 2 * K;
+    double* cu = m + K;
+    for (int64_t i = begin; i < end; ++i) {
+      const double s = c->sample_weight ? c->sample_weight[i] : 1.0;
+      for (int64_t q = 0; q < B; ++q) {
+        const double y = c->targets.at(i, q);
+        double inner = 0;
+        for (int64_t k = q * C; k < (q + 1) * C; ++k) {
+          m[k] = z[i * K + k] + b[k];
+          cu[k] = scale[q] * u[i * K + k];
+          inner += m[k] * cu[k];
+        }
+        const double term =
+          loss.value(m + q * C, y, C) + loss.conjugate(cu + q * C, y, C) - inner;
+        out[part * B + q] += s * (term > 0 ? term : 0);
+      }
+    }
+  });
+  return kOk;
+}
+
+template <class T>
+inline void penalty_terms_typed(int64_t n_cols, int64_t K, const T* W, const double* v,
+                                const double* l1, const double* l2, const double* c, double* value,
+                                double* gap, double* subgradient) {
+  for (int64_t j = 0; j < n_cols; ++j) {
+    for (int64_t k = 0; k < K; ++k) {
+      const double w = double(W[j * K + k]), v_jk = v[j * K + k];
+      value[k] += penalty(w, l1[k], l2[k]);
+      gap[k] += fenchel_young(w, c[k] * v_jk, l1[k], l2[k]);
+      // v in the subdifferential of h at w is optimality: l1 sign(w) + l2 w, or |v| <= l1 at 0.
+      const double excess = std::fabs(v_jk) - l1[k];
+      const double r = w != 0 ? v_jk - (w > 0 ? l1[k] : -l1[k]) - l2[k] * w
+                              : (excess > 0 ? excess : 0.0);
+      subgradient[k] += r * r;
+    }
+  }
+}
+
+inline Status penalty_terms(int32_t dtype, int64_t n_cols, int64_t K, const void* W,
+                            const double* v, const double* l1, const double* l2, const double* c,
+                            double* value, double* gap, double* subgradient) {
+  if (dtype == kFloat64)
+    penalty_terms_typed(n_cols, K, static_cast<const double*>(W), v, l1, l2, c, value, gap,
+                        subgradient);
+  else
+    penalty_terms_typed(n_cols, K, static_cast<const float*>(W), v, l1, l2, c, value, gap,
+                        subgradient);
+  return kOk;
+}
+
+}  // namespace fastsum::FASTSUM_LEVEL

@@ -1,0 +1,132 @@
+// Rows of X for the three storages. A row is `size` pairs (index(p), value(p)); every loop over
+// the non-zeros of a row in the library is written once, over this face, and inlined.
+#pragma once
+#include <cstdint>
+
+#include "types.hpp"
+
+#ifndef FASTSUM_LEVEL
+#define FASTSUM_LEVEL generic
+#endif
+
+namespace fastsum::FASTSUM_LEVEL {
+
+template <class T>
+struct DenseRows {
+  using Value = T;
+  static constexpr bool kSparse = false;
+  struct Row {
+    const T* x;
+    int64_t size;
+    int64_t index(int64_t p) const { return p; }
+    T value(int64_t p) const { return x[p]; }
+  };
+  const T* x;
+  int64_t stride, n_cols;
+
+  explicit DenseRows(const RowBlock& b)
+      : x(static_cast<const T*>(b.values)), stride(b.stride), n_cols(b.n_cols) {}
+  Row row(int64_t i) const { return {x + i * stride, n_cols}; }
+  void prefetch_far(int64_t) const {}
+  void prefetch_near(int64_t i) const {
+    const char* p = reinterpret_cast<const char*>(x + i * stride);
+    for (int64_t b = 0; b < 256 && b < n_cols * int64_t(sizeof(T)); b += 64)
+      __builtin_prefetch(p + b);  // the rest of a long row is fetched by the hardware
+  }
+};
+
+// The pointers of a CSR row lie at a random address too, so they are fetched one stage earlier.
+template <class T>
+struct CsrRows {
+  using Value = T;
+  static constexpr bool kSparse = true;
+  struct Row {
+    const int32_t* j;
+    const T* x;
+    int64_t size;
+    int64_t index(int64_t p) const { return j[p]; }
+    T value(int64_t p) const { return x[p]; }
+  };
+  const T* x;
+  const int32_t* j;
+  const int64_t* indptr;
+
+  explicit CsrRows(const RowBlock& b)
+      : x(static_cast<const T*>(b.values)), j(b.indices), indptr(b.indptr) {}
+  Row row(int64_t i) const {
+    const int64_t at = indptr[i];
+    return {j + at, x + at, indptr[i + 1] - at};
+  }
+  void prefetch_far(int64_t i) const { __builtin_prefetch(indptr + i); }
+  void prefetch_near(int64_t i) const {
+    const int64_t at = indptr[i];
+    for (int64_t p = 0; p < 64; p += 16) __builtin_prefetch(j + at + p);
+    for (int64_t p = 0; p < 64; p += 64 / int64_t(sizeof(T))) __builtin_prefetch(x + at + p);
+  }
+};
+
+template <class T>
+struct OnesRows {
+  using Value = T;
+  static constexpr bool kSparse = true;
+  struct Row {
+    const int32_t* j;
+    int64_t size;
+    int64_t index(int64_t p) const { return j[p]; }
+    T value(int64_t) const { return T(1); }
+  };
+  const int32_t* j;
+  const int64_t* indptr;
+
+  explicit OnesRows(const RowBlock& b) : j(b.indices), indptr(b.indptr) {}
+  Row row(int64_t i) const {
+    const int64_t at = indptr[i];
+    return {j + at, indptr[i + 1] - at};
+  }
+  void prefetch_far(int64_t i) const { __builtin_prefetch(indptr + i); }
+  void prefetch_near(int64_t i) const {
+    const int64_t at = indptr[i];
+    for (int64_t p = 0; p < 64; p += 16) __builtin_prefetch(j + at + p);
+  }
+};
+
+// sum_j x_j w_j for one column of weights.
+template <class Sum, class Row, class T>
+inline Sum row_dot(const Row& row, const T* w) {
+  Sum sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t p = 0; p < row.size; ++p) sum += Sum(row.value(p)) * Sum(w[row.index(p)]);
+  return sum;
+}
+
+// z_k = sum_j x_j W_jk for K columns of weights, (n_cols, K) row-major.
+template <class Sum, class Row, class T>
+inline void row_dots(const Row& row, const T* W, int64_t K, Sum* z) {
+  for (int64_t k = 0; k < K; ++k) z[k] = 0;
+  for (int64_t p = 0; p < row.size; ++p) {
+    const Sum x = Sum(row.value(p));
+    const T* w = W + row.index(p) * K;
+#pragma omp simd
+    for (int64_t k = 0; k < K; ++k) z[k] += x * Sum(w[k]);
+  }
+}
+
+// Calls f(rows) with the typed rows of a block: the one place where storage and dtype are bound.
+template <class F>
+inline Status with_rows(const RowBlock& block, F&& f) {
+  const bool f64 = block.dtype == kFloat64;
+  switch (block.storage) {
+    case kDense:
+      f64 ? f(DenseRows<double>(block)) : f(DenseRows<float>(block));
+      return kOk;
+    case kCsr:
+      f64 ? f(CsrRows<double>(block)) : f(CsrRows<float>(block));
+      return kOk;
+    case kOnes:
+      f64 ? f(OnesRows<double>(block)) : f(OnesRows<float>(block));
+      return kOk;
+  }
+  return kUnsupported;
+}
+
+}  // namespace fastsum::FASTSUM_LEVEL

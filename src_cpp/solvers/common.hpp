@@ -1,0 +1,70 @@
+// What every per-sample solver needs: the typed view of StepArgs and the margins and loss
+// derivatives of one row.
+#pragma once
+#include "../losses.hpp"
+#include "../prox.hpp"
+#include "../rows.hpp"
+#include "../types.hpp"
+
+namespace fastsum::FASTSUM_LEVEL {
+
+inline constexpr int64_t kFar = 16, kNear = 6;  // prefetch distances in rows, measured
+
+// StepArgs with its types bound. `Wide` = false fixes K = 1 at compile time.
+template <class Rows, bool Wide>
+struct Sweep {
+  using T = typename Rows::Value;
+  const Rows& X;
+  const StepArgs& a;
+  const LossOps& loss;
+  const int64_t K, d;
+  const double mean;  // 1 / S
+  const T* density;   // D_j; null means all ones
+  const T *step, *l1, *l2;
+
+  Sweep(const Rows& X_, const StepArgs& a_, int64_t n_cols)
+      : X(X_),
+        a(a_),
+        loss(kLosses[a_.columns.loss]),
+        K(Wide ? a_.columns.n_problems * a_.columns.n_outputs : 1),
+        d(n_cols),
+        mean(1.0 / a_.total_weight),
+        density(static_cast<const T*>(a_.density)),
+        step(static_cast<const T*>(a_.step)),
+        l1(static_cast<const T*>(a_.l1)),
+        l2(static_cast<const T*>(a_.l2)) {}
+
+  T* vector(int slot) const { return static_cast<T*>(a.vectors[slot]); }
+  T* table(int slot) const { return static_cast<T*>(a.tables[slot]); }
+  // s_i / S, the weight of row i in the average gradient.
+  double share(int64_t i) const {
+    return (a.columns.sample_weight ? a.columns.sample_weight[i] : 1.0) * mean;
+  }
+  // s_i / (S p_i), the weight that makes the sampled gradient unbiased.
+  double correction(int64_t i) const { return share(i) * (a.q ? a.q[i] : a.q_uniform); }
+  T D(int64_t j) const { return Rows::kSparse && density ? density[j] : T(1); }
+
+  void prefetch(int64_t t) const {
+    if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);
+    if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
+  }
+
+  // u_k = l'(x_i w_k + b_k, y_i) for all K columns; scratch holds K values of T and K doubles.
+  template <class Row>
+  void derivatives(const Row& row, int64_t i, const T* W, double* u, double* scratch) const {
+    if constexpr (!Wide) {
+      const double z = double(row_dot<T>(row, W) + W[d]);
+      loss.derivative(&z, a.columns.targets.at(i, 0), 1, u);
+    } else {
+      T* z_t = reinterpret_cast<T*>(scratch);
+      double* z = scratch + K;
+      row_dots<T>(row, W, K, z_t);
+      for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
+      const int64_t C = a.columns.n_outputs;
+      for (int64_t b = 0; b < a.columns.n_problems; ++b)
+        loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
+    }
+  }
+};
+
+}  // namespace fastsum::FASTSUM_LEVEL

@@ -1,0 +1,83 @@
+// SAGA, in the sparse re-weighted, proximal, importance-sampled form.
+//
+// Problem   min_w  (1/S) sum_i s_i l_i(x_i' w + b) + h(w)                      maths.md eq. (1)
+// Given     w (d + 1, K) with the intercept in the last row, the table u_i = l_i'(x_i' phi_i)
+//           of the last visit of each row, and its average g = (1/S) sum_i s_i u_i x_i
+// Per step  one row; cost O(non-zeros of the row) by the re-weighting D of eq. (11)
+// Rate      (1 - min(min_i p_i / 2, gamma mu)) a step for gamma = 1 / (3 L)     eq. (15)
+// Memory    n K scalars (the table) and (d + 1) K (the average)
+// Source    Defazio, Bach, Lacoste-Julien, NIPS 2014, Algorithm on p. 3, eq. (1)-(2);
+//           sampling: Schmidt et al., AISTATS 2015; sparse steps: Leblond, Pedregosa,
+//           Lacoste-Julien, AISTATS 2017, eq. (7); their prox: same authors, NIPS 2017, eq. (6)
+// State     vectors: 0 weights, 1 average_gradient; tables: 0 table
+#pragma once
+#include "common.hpp"
+
+namespace fastsum::FASTSUM_LEVEL {
+
+template <bool Wide, class Rows>
+void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
+  using T = typename Rows::Value;
+  const Sweep<Rows, Wide> sweep(X, a, n_cols);
+  const int64_t K = sweep.K, d = sweep.d;
+  T* W = sweep.vector(0);
+  T* G = sweep.vector(1);
+  T* table = sweep.table(0);
+  const T *step = sweep.step, *l1 = sweep.l1, *l2 = sweep.l2;
+  double one_column[4];
+  double* u = Wide ? a.work : one_column;            // l'(x_i' w), then u - u_i
+  T* change = reinterpret_cast<T*>(u + K);           // q_i s_i/S (u - u_i), for w
+  T* share = change + K;                             // s_i/S (u - u_i), for g
+
+  for (int64_t t = 0; t < a.n_steps; ++t) {
+    sweep.prefetch(t);
+    const int64_t i = a.order[t];  // sampled row, eq. (11)
+    const auto row = X.row(i);
+
+    // phi_i <- w: the derivative at the new point and its change                  eq. (13)
+    sweep.derivatives(row, i, W, u, u + 2 * K);
+    for (int64_t k = 0; k < K; ++k) {
+      const T old = table[i * K + k];
+      table[i * K + k] = T(u[k]);
+      const double delta = double(T(u[k])) - double(old);
+      change[k] = T(sweep.correction(i) * delta);
+      share[k] = T(sweep.share(i) * delta);
+    }
+
+    // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g_j)), x_ij != 0    eq. (11), (12)
+    // g_j <- g_j + share x_ij                                                     eq. (13)
+    if constexpr (!Wide) {
+      const T gamma = step[0], l1_0 = l1[0], l2_0 = l2[0];
+      const T change_0 = change[0], share_0 = share[0];
+#pragma omp simd
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        const T x = row.value(p), tau = gamma * sweep.D(j);
+        W[j] = prox(W[j] - gamma * change_0 * x - tau * G[j], tau * l1_0, tau * l2_0);
+        G[j] += share_0 * x;
+      }
+    } else {
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        const T x = row.value(p), D = sweep.D(j);
+        T* w = W + j * K;
+        T* g = G + j * K;
+#pragma omp simd
+        for (int64_t k = 0; k < K; ++k) {
+          const T gamma = step[k], tau = gamma * D;
+          w[k] = prox(w[k] - gamma * change[k] * x - tau * g[k], tau * l1[k], tau * l2[k]);
+          g[k] += share[k] * x;
+        }
+      }
+    }
+
+    // the intercept: x = 1, D = 1, no penalty, its own curvature scaling          eq. (15)
+    for (int64_t k = 0; k < K; ++k) {
+      const T gamma = step[k] * T(a.intercept_curvature);
+      W[d * K + k] -= gamma * (change[k] + G[d * K + k]);
+      G[d * K + k] += share[k];
+    }
+  }
+}
+
+}  // namespace fastsum::FASTSUM_LEVEL

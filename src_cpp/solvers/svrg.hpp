@@ -1,0 +1,78 @@
+// SVRG, in the sparse re-weighted, proximal, importance-sampled form; inner steps.
+//
+// Problem   min_w  (1/S) sum_i s_i l_i(x_i' w + b) + h(w)                      maths.md eq. (1)
+// Given     w (d + 1, K) with the intercept in the last row, the snapshot's scalars
+//           u~_i = l_i'(x_i' w~) and its full gradient g~ = (1/S) sum_i s_i u~_i x_i    eq. (14)
+// Per step  one row and one dot product (the snapshot's is stored); O(non-zeros of the row)
+// Rate      linear in snapshots once an inner loop of O(L / mu) steps is run, eq. (14)-(15)
+// Memory    (d + 1) K (full gradient) and n K scalars; without room for those the snapshot w~ is
+//           given instead and each step pays a second dot product
+// Source    Johnson, Zhang, NIPS 2013, Procedure SVRG; prox: Xiao, Zhang, SIAM J. Optim. 2014,
+//           Figure 1; sparse steps as in saga.hpp
+// State     vectors: 0 weights, 1 full_gradient, 2 snapshot_weights or null;
+//           tables: 0 snapshot_derivatives or null; one of the two is given
+#pragma once
+#include "common.hpp"
+
+namespace fastsum::FASTSUM_LEVEL {
+
+template <bool Wide, class Rows>
+void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
+  using T = typename Rows::Value;
+  const Sweep<Rows, Wide> sweep(X, a, n_cols);
+  const int64_t K = sweep.K, d = sweep.d;
+  T* W = sweep.vector(0);
+  const T* G = sweep.vector(1);
+  const T* snapshot_weights = sweep.vector(2);
+  const T* snapshot = sweep.table(0);
+  const T *step = sweep.step, *l1 = sweep.l1, *l2 = sweep.l2;
+  double one_column[5];
+  double* u = Wide ? a.work : one_column;       // l'(x_i' w)
+  double* old = u + 4 * K;                      // l'(x_i' w~) where it is not stored
+  T* change = reinterpret_cast<T*>(u + K);      // q_i s_i/S (u - u~_i)
+
+  for (int64_t t = 0; t < a.n_steps; ++t) {
+    sweep.prefetch(t);
+    const int64_t i = a.order[t];  // sampled row, eq. (11)
+    const auto row = X.row(i);
+
+    // the derivative here against the snapshot's                                   eq. (14)
+    sweep.derivatives(row, i, W, u, u + 2 * K);
+    if (snapshot) {
+      for (int64_t k = 0; k < K; ++k)
+        change[k] = T(sweep.correction(i) * (u[k] - double(snapshot[i * K + k])));
+    } else {
+      sweep.derivatives(row, i, snapshot_weights, old, u + 2 * K);
+      for (int64_t k = 0; k < K; ++k) change[k] = T(sweep.correction(i) * (u[k] - old[k]));
+    }
+
+    // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g~_j)), x_ij != 0   eq. (12), (14)
+    if constexpr (!Wide) {
+      const T gamma = step[0], l1_0 = l1[0], l2_0 = l2[0], change_0 = change[0];
+#pragma omp simd
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        const T tau = gamma * sweep.D(j);
+        W[j] = prox(W[j] - gamma * change_0 * row.value(p) - tau * G[j], tau * l1_0, tau * l2_0);
+      }
+    } else {
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        const T x = row.value(p), D = sweep.D(j);
+        T* w = W + j * K;
+        const T* g = G + j * K;
+#pragma omp simd
+        for (int64_t k = 0; k < K; ++k) {
+          const T gamma = step[k], tau = gamma * D;
+          w[k] = prox(w[k] - gamma * change[k] * x - tau * g[k], tau * l1[k], tau * l2[k]);
+        }
+      }
+    }
+
+    // the intercept: x = 1, D = 1, no penalty, its own curvature scaling          eq. (15)
+    for (int64_t k = 0; k < K; ++k)
+      W[d * K + k] -= step[k] * T(a.intercept_curvature) * (change[k] + G[d * K + k]);
+  }
+}
+
+}  // namespace fastsum::FASTSUM_LEVEL

@@ -1,0 +1,88 @@
+// The border between Python and C++: plain structs of pointers and sizes, filled by
+// fastsum/_core and read by every backend. No ownership, no allocation, no exceptions.
+#pragma once
+#include <cstdint>
+
+namespace fastsum {
+
+// What a kernel returns. fastsum/_core turns anything but kOk into one exception.
+enum Status : int32_t {
+  kOk = 0,
+  kUnsupported = 1,  // this storage, dtype or loss has no kernel
+};
+
+enum Dtype : int32_t { kFloat32 = 0, kFloat64 = 1 };
+
+// How the rows of a block are stored.
+enum Storage : int32_t {
+  kDense = 0,  // row-major values, `stride` elements from one row to the next
+  kCsr = 1,    // values and column ids between indptr[i] and indptr[i + 1]
+  kOnes = 2,   // CSR whose stored values are all 1: no values array (4 bytes a non-zero)
+};
+
+// A block of consecutive rows of X, (n_rows, n_cols).
+struct RowBlock {
+  int32_t storage;
+  int32_t dtype;
+  int64_t n_rows;
+  int64_t n_cols;
+  int64_t stride;          // dense only
+  const void* values;      // dtype; null for kOnes
+  const int32_t* indices;  // null for kDense
+  const int64_t* indptr;   // (n_rows + 1,); null for kDense
+};
+
+// What column k of a problem sees as the label of row i.
+enum TargetKind : int32_t {
+  kShared = 0,     // y[i]
+  kOneVsRest = 1,  // +1 if y[i] == problem, else -1
+  kMulti = 2,      // y[i * stride + problem]
+};
+
+struct Targets {
+  const double* y;
+  int64_t stride;
+  int32_t kind;
+
+  double at(int64_t row, int64_t problem) const {
+    switch (kind) {
+      case kOneVsRest:
+        return y[row] == static_cast<double>(problem) ? 1.0 : -1.0;
+      case kMulti:
+        return y[row * stride + problem];
+      default:
+        return y[row];
+    }
+  }
+};
+
+// The K axis of a block of rows: K = n_problems * n_outputs columns of margins.
+struct Columns {
+  int64_t n_problems;  // B: independent problems (one-vs-rest classes, targets, folds)
+  int64_t n_outputs;   // C: outputs coupled inside one loss (softmax)
+  Targets targets;
+  const double* sample_weight;  // s_i, (n_rows,); null means all ones
+  int32_t loss;                 // index in losses.def
+};
+
+// One call of a per-sample solver over a sequence of rows of one block. Per-row arrays are
+// offset to the block by the caller. (d + 1, K) arrays hold the intercept in their last row.
+struct StepArgs {
+  Columns columns;
+  const int64_t* order;   // (n_steps,) rows of the block to visit
+  int64_t n_steps;
+  double total_weight;    // S
+  const double* q;        // importance correction 1 / p_i, (n_rows,); null: uniform `q_uniform`
+  double q_uniform;       // 1 / p when p_i is the same for all rows
+  double intercept_curvature;  // c^2 of eq. (15); 0 keeps the intercept where it is
+  // Arrays of the block's dtype:
+  const void* density;  // D_j of eq. (11), (n_cols,); null means all ones
+  const void* step;     // gamma_k, (K,)
+  const void* l1;       // alpha_k l1_ratio_k, (K,)
+  const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)
+  void* vectors[8];     // (d + 1, K) state arrays, as the solver's header lists them
+  void* tables[4];      // (n_rows, K) state arrays
+  double* work;           // (5 K,) scratch
+};
+
+}  // namespace fastsum
