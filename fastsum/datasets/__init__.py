@@ -1,0 +1,7 @@
+"""Data to try the solvers on: generated click logs and two small real sets."""
+
+from ._click_log import make_click_log
+from ._examples import load_example
+from ._readers import DataInfo, read_data
+
+__all__ = ["DataInfo", "load_example", "make_click_log", "read_data"]
