@@ -1,0 +1,90 @@
+"""Take a model out of a fitted estimator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from .fitted_model import FittedModel
+
+
+def model_from_estimator(estimator: Any) -> FittedModel:
+    """Return the model that a fitted estimator of fastsum holds.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `coef_`, `intercept_` and, for a classifier, `classes_`.
+
+    Returns
+    -------
+    model : FittedModel
+        With copies of the coefficients; the header says what the fit reported.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    TypeError
+        If it is not a linear estimator of fastsum.
+    """
+    ours = type(estimator).__module__.partition(".")[0] == "fastsum"
+    if not (ours and isinstance(estimator, BaseEstimator)):
+        raise TypeError(
+            "model must be a FittedModel or a fitted estimator of fastsum, "
+            f"got {type(estimator).__name__}; for another linear model build "
+            "FittedModel(coef, intercept, classes, loss)."
+        )
+    check_is_fitted(estimator, "coef_")
+    coef = np.asarray(estimator.coef_)
+    classes = np.array(estimator.classes_) if is_classifier(estimator) else None
+    coef_rows = np.array(np.atleast_2d(coef))
+    intercept = np.zeros(len(coef_rows), dtype=coef.dtype)
+    intercept[:] = estimator.intercept_
+    names = getattr(estimator, "feature_names_in_", None)
+    header = _header(estimator)
+    if classes is None:
+        header["target_ndim"] = coef.ndim
+    return FittedModel(coef_rows, intercept, classes, _loss(estimator, coef_rows), header, names)
+
+
+def _loss(estimator: Any, coef: Any) -> str:
+    """Return the loss: a parameter of the engine's estimators, implied by the drop-ins."""
+    loss = getattr(estimator, "loss", None)
+    if loss is not None:
+        return str(loss)
+    if not is_classifier(estimator):
+        return "squared"
+    return "multinomial" if len(coef) > 1 else "logistic"
+
+
+def _header(estimator: Any) -> dict[str, Any]:
+    """Return what is known of the fit, in plain values."""
+    found = {
+        "estimator": type(estimator).__name__,
+        "fit_intercept": bool(getattr(estimator, "fit_intercept", True)),
+        "solver": getattr(estimator, "solver_", None),
+        "status": getattr(estimator, "status_", None),
+        "objective": getattr(estimator, "objective_", None),
+        "dual_gap": getattr(estimator, "dual_gap_", None),
+    }
+    n_iter = getattr(estimator, "n_iter_", None)
+    if n_iter is not None:
+        found["n_iter"] = int(np.max(n_iter))
+    header = {key: _plain(value) for key, value in found.items() if value is not None}
+    return {**header, **_penalty(estimator)}
+
+
+def _penalty(estimator: Any) -> dict[str, Any]:
+    """Return alpha and l1_ratio where the estimator states them in the units of the objective."""
+    return {}
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON has it."""
+    if isinstance(value, str):
+        return str(value)
+    return np.asarray(value).tolist()

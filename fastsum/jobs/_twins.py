@@ -1,0 +1,118 @@
+"""The scikit-learn estimators that predict what a fitted model predicts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .fitted_model import FittedModel
+
+
+def sklearn_twin(model: FittedModel) -> Any:
+    """Return a fitted scikit-learn estimator with the model's coefficients.
+
+    Parameters
+    ----------
+    model : FittedModel
+        The model.
+
+    Returns
+    -------
+    estimator : scikit-learn estimator
+        See `FittedModel.to_sklearn`.
+    """
+    coef, intercept = model.coef.copy(), model.intercept.copy()
+    if model.classes is None:
+        return _regressor(model, coef, intercept)
+    if model.loss == "squared_hinge":
+        return _fill(_linear_svc(model), model, coef, intercept)
+    if len(model.classes) == 2 and len(coef) == 2:
+        # Two softmax outputs: scikit-learn stores their difference.
+        coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+    if model.loss == "logistic" and len(coef) > 1:
+        return _one_vs_rest(model, coef, intercept)
+    return _fill(_logistic(model), model, coef, intercept)
+
+
+def _regressor(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArray[Any]) -> Any:
+    """Return Ridge, Lasso or ElasticNet, whichever has the model's penalty."""
+    from sklearn.linear_model import ElasticNet, Lasso, Ridge
+
+    alpha, l1_ratio = model.header.get("alpha"), model.header.get("l1_ratio") or 0.0
+    with_intercept = bool(model.header.get("fit_intercept", True))
+    n_samples = model.header.get("n_samples")
+    if l1_ratio == 0.0:
+        scaled = None if alpha is None or n_samples is None else alpha * n_samples
+        twin = Ridge(alpha=1.0 if scaled is None else scaled, fit_intercept=with_intercept)
+    elif l1_ratio == 1.0:
+        twin = Lasso(alpha=1.0 if alpha is None else alpha, fit_intercept=with_intercept)
+    else:
+        twin = ElasticNet(
+            alpha=1.0 if alpha is None else alpha,
+            l1_ratio=l1_ratio,
+            fit_intercept=with_intercept,
+        )
+    if len(coef) == 1 and model.header.get("target_ndim", 1) == 1:
+        return _fill(twin, model, coef[0], intercept[0])
+    return _fill(twin, model, coef, intercept)
+
+
+def _linear_svc(model: FittedModel) -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(C=_inverse_strength(model), fit_intercept=_has_intercept(model))
+
+
+def _logistic(model: FittedModel) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=_inverse_strength(model), fit_intercept=_has_intercept(model))
+
+
+def _one_vs_rest(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArray[Any]) -> Any:
+    """Return one binary logistic regression per class, as scikit-learn joins them."""
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.preprocessing import LabelBinarizer
+
+    twin = OneVsRestClassifier(_logistic(model))
+    twin.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(model.classes)
+    twin.classes_ = twin.label_binarizer_.classes_
+    twin.n_features_in_ = model.n_features
+    twin.estimators_ = []
+    for row, shift in zip(coef, intercept, strict=True):
+        part = _logistic(model)
+        part.coef_, part.intercept_ = row[np.newaxis], np.array([shift])
+        part.classes_, part.n_features_in_ = np.array([0, 1]), model.n_features
+        part.n_iter_ = np.array([0])
+        twin.estimators_.append(part)
+    return twin
+
+
+def _fill(twin: Any, model: FittedModel, coef: Any, intercept: Any) -> Any:
+    """Give an unfitted scikit-learn estimator its fitted attributes."""
+    twin.coef_, twin.intercept_ = coef, intercept
+    twin.n_features_in_ = model.n_features
+    if model.classes is not None:
+        twin.classes_ = model.classes.copy()
+    if model.feature_names is not None:
+        twin.feature_names_in_ = model.feature_names.astype(object)
+    n_iter = int(model.header.get("n_iter") or 0)
+    twin.n_iter_ = np.array([n_iter], dtype=np.int32) if model.classes is not None else n_iter
+    return twin
+
+
+def _inverse_strength(model: FittedModel) -> float:
+    """Return C = 1 / (alpha * n_samples), or scikit-learn's default if that is not known."""
+    alpha, n_samples = model.header.get("alpha"), model.header.get("n_samples")
+    if alpha is None or n_samples is None:
+        return 1.0
+    strength = alpha * n_samples
+    return float(1.0 / strength) if strength > 0 else math.inf
+
+
+def _has_intercept(model: FittedModel) -> bool:
+    return bool(model.header.get("fit_intercept", True))

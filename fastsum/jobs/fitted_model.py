@@ -1,0 +1,199 @@
+"""A fitted linear model by itself: what a model file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, softmax
+from sklearn.utils import check_array
+from sklearn.utils.extmath import safe_sparse_dot
+
+from ._twins import sklearn_twin
+
+LOSSES = ("logistic", "multinomial", "squared_hinge", "squared")
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A fitted linear model, free of its training data and of any solver.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_outputs, n_features)
+        Coefficients, float32 or float64. `n_outputs` is 1 for two classes and for a single
+        target, otherwise the number of classes or targets.
+    intercept : ndarray of shape (n_outputs,)
+        Intercepts, zeros if none was fitted.
+    classes : ndarray of shape (n_classes,) or None
+        The labels in sorted order; None for regression.
+    loss : {"logistic", "multinomial", "squared_hinge", "squared"}
+        The loss the model was fitted with.
+    header : mapping
+        What else is known of the fit: ``alpha``, ``l1_ratio``, ``fit_intercept``,
+        ``n_samples``, ``objective``, ``dual_gap``, ``n_iter``, ``status``, ...; values as in
+        JSON. ``target_ndim`` 2 makes a regression predict shape (n, n_outputs) even for one
+        output.
+    feature_names : ndarray of str of shape (n_features,) or None, default=None
+        Names of the columns, if the training data had any.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together.
+    """
+
+    coef: npt.NDArray[Any]
+    intercept: npt.NDArray[Any]
+    classes: npt.NDArray[Any] | None
+    loss: str
+    header: Mapping[str, Any] = field(default_factory=dict)
+    feature_names: npt.NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        _check_parts(self.coef, self.intercept, self.classes, self.loss)
+        if self.feature_names is not None and self.feature_names.shape != (self.n_features,):
+            raise ValueError(
+                f"{self.feature_names.size} feature names do not fit {self.n_features} features"
+            )
+
+    def __repr__(self) -> str:
+        n_outputs, n_features = self.coef.shape
+        kinds = "" if self.classes is None else f", {len(self.classes)} classes"
+        return (
+            f"FittedModel(loss={self.loss!r}, {n_features} features{kinds}, "
+            f"{n_outputs} output{'s' if n_outputs > 1 else ''}, "
+            f"{np.count_nonzero(self.coef)} non-zero coefficients)"
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns the model expects."""
+        return int(self.coef.shape[1])
+
+    def decision_function(self, X: Any) -> npt.NDArray[Any]:
+        """Return the linear scores ``X @ coef.T + intercept``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            One score per sample for two classes (positive means the second class) and for a
+            single target, else one per class or target.
+        """
+        scores = self._scores(X)
+        one_axis = scores.shape[1] == 1 and self.header.get("target_ndim", 1) == 1
+        return scores[:, 0] if one_axis else scores
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the predicted label, or the predicted value for a regression.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), or (n_samples, n_outputs) for several targets
+        """
+        if self.classes is None:
+            return self.decision_function(X)
+        scores = self._scores(X)
+        if scores.shape[1] == 1:
+            best = (scores[:, 0] > 0).astype(np.intp)
+        else:
+            best = np.argmax(scores, axis=1)
+        labels: npt.NDArray[Any] = self.classes[best]
+        return labels
+
+    def predict_proba(self, X: Any) -> npt.NDArray[Any]:
+        """Return class probabilities, columns in the order of `classes`.
+
+        They are the loss's own: the sigmoid of the score for ``"logistic"`` (divided by their
+        sum if there are more than two classes), the softmax for ``"multinomial"``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+
+        Raises
+        ------
+        AttributeError
+            If the loss defines no probabilities.
+        """
+        if self.loss not in ("logistic", "multinomial"):
+            raise AttributeError(
+                f"loss={self.loss!r} has no probabilities; fit with loss='logistic' or "
+                "'multinomial', or use decision_function."
+            )
+        scores = self._scores(X)
+        if scores.shape[1] == 1:
+            p = np.empty((scores.shape[0], 2), dtype=scores.dtype)
+            p[:, 1] = expit(scores[:, 0])
+            p[:, 0] = 1 - p[:, 1]
+            return p
+        if self.loss == "multinomial":
+            return np.asarray(softmax(scores, axis=1))
+        p = expit(scores)
+        total = p.sum(axis=1, keepdims=True)
+        np.divide(p, total, out=p, where=total != 0)
+        return p
+
+    def to_sklearn(self) -> Any:
+        """Return the fitted scikit-learn estimator that predicts the same.
+
+        Returns
+        -------
+        estimator : LogisticRegression, OneVsRestClassifier, LinearSVC, Ridge, Lasso or ElasticNet
+            Ready to predict, to serve and to export; `coef_`, `intercept_`, `classes_` and
+            `n_features_in_` are copies of this model's. Its regularisation parameter is set
+            where scikit-learn states the same objective, so that a refit means the same
+            problem.
+        """
+        return sklearn_twin(self)
+
+    def _scores(self, X: Any) -> npt.NDArray[Any]:
+        """Return the scores with two axes."""
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if X.shape[1] != self.n_features:
+            raise ValueError(
+                f"X has {X.shape[1]} features, the model was fitted with {self.n_features}."
+            )
+        scores: npt.NDArray[Any] = np.asarray(safe_sparse_dot(X, self.coef.T, dense_output=True))
+        return scores + self.intercept
+
+
+def _check_parts(coef: Any, intercept: Any, classes: Any, loss: Any) -> None:
+    """Raise ValueError unless the parts of a model fit together."""
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {list(LOSSES)}, got {loss!r}")
+    for name, array, ndim in (("coef", coef, 2), ("intercept", intercept, 1)):
+        good = isinstance(array, np.ndarray) and array.dtype in (np.dtype("f4"), np.dtype("f8"))
+        if not good or array.ndim != ndim:
+            raise ValueError(f"{name} must be a float array with {ndim} axes")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are not finite")
+    if coef.shape[0] != intercept.shape[0] or 0 in coef.shape:
+        raise ValueError(f"coef {coef.shape} and intercept {intercept.shape} do not fit")
+    if loss == "squared":
+        if classes is not None:
+            raise ValueError("a model with the squared loss has no classes")
+        return
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or classes.size < 2:
+        raise ValueError(f"a model with the {loss} loss needs at least two classes")
+    expected = (1, 2) if classes.size == 2 else (classes.size,)
+    if coef.shape[0] not in expected:
+        raise ValueError(f"{classes.size} classes do not fit {coef.shape[0]} rows of coefficients")
