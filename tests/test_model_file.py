@@ -6,16 +6,21 @@ import os
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
+import fastsum
 from fastsum.jobs import FittedModel, load_model, save_model
+from fastsum.jobs._from_estimator import model_from_estimator
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
@@ -457,6 +462,76 @@ def test_repr():
         "FittedModel(loss='multinomial', 6 features, 3 classes, 3 outputs, "
         "18 non-zero coefficients)"
     )
+
+
+# --- from estimators ------------------------------------------------------------------------------
+
+ESTIMATORS = {
+    "logistic": (fastsum.SAGAClassifier(alpha=0.1), Y2),
+    "rest": (fastsum.SVRGClassifier(alpha=0.1, l1_ratio=0.5), Y3),
+    "softmax": (fastsum.SAGAClassifier("multinomial", alpha=0.1), Y3),
+    "binary softmax": (fastsum.SAGAClassifier("multinomial", alpha=0.1), Y2),
+    "hinge": (fastsum.SAGAClassifier("squared_hinge", alpha=0.1, fit_intercept=False), Y3),
+    "C": (fastsum.LogisticRegression(C=0.5), Y3),
+    "C of two": (fastsum.LogisticRegression(C=0.5, l1_ratio=1.0), Y2),
+    "squared": (fastsum.SVRGRegressor(alpha=0.1), X[:, 0]),
+    "ridge": (fastsum.Ridge(0.5), X[:, :2]),
+    "ridge, columns": (fastsum.Ridge(0.5, fit_intercept=False), X[:, :1]),
+    "ridge, strengths": (fastsum.Ridge(np.array([0.5, 1.0])), X[:, :2]),
+    "lasso": (fastsum.Lasso(0.1), X[:, 0]),
+    "elastic net": (fastsum.ElasticNet(0.1, l1_ratio=0.3), X[:, :2]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", list(ESTIMATORS))
+def test_estimators_through_a_file(tmp_path, name):
+    estimator, y = ESTIMATORS[name]
+    fit = clone(estimator).set_params(random_state=0).fit(X, y)
+    save_model(tmp_path / "m", fit)
+    model = load_model(tmp_path / "m")
+    twin = model.to_sklearn()
+    for other in (model, twin):
+        predicted, expected = other.predict(X), fit.predict(X)
+        assert predicted.shape == expected.shape and predicted.dtype == expected.dtype
+        if y.dtype.kind == "f":
+            assert_allclose(predicted, expected, rtol=0, atol=1e-12)
+        else:
+            assert np.array_equal(predicted, expected)
+        if hasattr(fit, "predict_proba"):
+            assert_allclose(other.predict_proba(X), fit.predict_proba(X), rtol=0, atol=1e-12)
+    header = model.header
+    assert header["estimator"] == type(fit).__name__ and header["status"] == str(fit.status_)
+    assert header["n_iter"] == np.max(fit.n_iter_) and header["solver"] == fit.solver_
+    assert np.array_equal(header["objective"], fit.objective_)
+    assert header["fit_intercept"] == fit.fit_intercept
+
+
+def test_the_penalty_of_estimators():
+    def header(estimator, y):
+        return model_from_estimator(estimator.fit(X, y)).header
+
+    plain = header(fastsum.SAGAClassifier(alpha=0.1, l1_ratio=0.2), Y2)
+    assert (plain["alpha"], plain["l1_ratio"]) == (0.1, 0.2) and "total_penalty" not in plain
+    with_c = header(fastsum.LogisticRegression(C=0.5), Y2)
+    assert with_c["total_penalty"] == 2 and "alpha" not in with_c
+    assert header(fastsum.Ridge(0.5), X[:, 0])["total_penalty"] == 0.5
+    assert header(fastsum.Lasso(0.25), X[:, 0])["alpha"] == 0.25
+    twin = model_from_estimator(fastsum.LogisticRegression(C=0.5).fit(X, Y2)).to_sklearn()
+    assert twin.C == 0.5
+
+
+def test_feature_names_of_a_frame(tmp_path):
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    save_model(tmp_path / "m", fastsum.LogisticRegression().fit(frame, Y2))
+    assert load_model(tmp_path / "m").feature_names.tolist() == list("abcdef")
+
+
+def test_an_unfitted_estimator_is_refused(tmp_path):
+    with pytest.raises(NotFittedError):
+        save_model(tmp_path / "m", fastsum.SAGAClassifier())
+    with pytest.raises(TypeError, match="got LogisticRegression; for another linear model build"):
+        save_model(tmp_path / "m", LogisticRegression().fit(X, Y2))
 
 
 def test_save_needs_a_fitted_model(tmp_path):

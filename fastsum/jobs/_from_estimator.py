@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,7 +40,8 @@ def model_from_estimator(estimator: Any) -> FittedModel:
             "FittedModel(coef, intercept, classes, loss)."
         )
     check_is_fitted(estimator, "coef_")
-    coef = np.asarray(estimator.coef_)
+    stored = estimator.coef_
+    coef = stored.toarray() if sp.issparse(stored) else np.asarray(stored)
     classes = np.array(estimator.classes_) if is_classifier(estimator) else None
     coef_rows = np.array(np.atleast_2d(coef))
     intercept = np.zeros(len(coef_rows), dtype=coef.dtype)
@@ -79,8 +81,17 @@ def _header(estimator: Any) -> dict[str, Any]:
 
 
 def _penalty(estimator: Any) -> dict[str, Any]:
-    """Return alpha and l1_ratio where the estimator states them in the units of the objective."""
-    return {}
+    """Return l1_ratio and alpha, or alpha times the weight of all samples if that is stated.
+
+    The drop-ins with C, and Ridge, state their penalty for the sum of the losses; the number of
+    samples that would turn it into alpha is not kept by a fit.
+    """
+    alpha, l1_ratio = estimator._strengths(1.0)
+    if np.ndim(alpha) > 0:  # one strength a target
+        return {"l1_ratio": float(l1_ratio)}
+    for_the_mean = estimator._strengths(2.0)[0] == alpha
+    name = "alpha" if for_the_mean else "total_penalty"
+    return {name: float(alpha), "l1_ratio": float(l1_ratio)}
 
 
 def _plain(value: Any) -> Any:

@@ -43,11 +43,10 @@ def _regressor(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArra
     from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
     alpha, l1_ratio = model.header.get("alpha"), model.header.get("l1_ratio") or 0.0
-    with_intercept = bool(model.header.get("fit_intercept", True))
-    n_samples = model.header.get("n_samples")
+    with_intercept = _has_intercept(model)
     if l1_ratio == 0.0:
-        scaled = None if alpha is None or n_samples is None else alpha * n_samples
-        twin = Ridge(alpha=1.0 if scaled is None else scaled, fit_intercept=with_intercept)
+        total = _total_penalty(model)
+        twin = Ridge(alpha=1.0 if total is None else total, fit_intercept=with_intercept)
     elif l1_ratio == 1.0:
         twin = Lasso(alpha=1.0 if alpha is None else alpha, fit_intercept=with_intercept)
     else:
@@ -106,12 +105,21 @@ def _fill(twin: Any, model: FittedModel, coef: Any, intercept: Any) -> Any:
 
 
 def _inverse_strength(model: FittedModel) -> float:
-    """Return C = 1 / (alpha * n_samples), or scikit-learn's default if that is not known."""
-    alpha, n_samples = model.header.get("alpha"), model.header.get("n_samples")
-    if alpha is None or n_samples is None:
+    """Return C of the same l2 penalty, or scikit-learn's default if that is not known."""
+    total = _total_penalty(model)
+    if total is None or model.header.get("l1_ratio"):
         return 1.0
-    strength = alpha * n_samples
-    return float(1.0 / strength) if strength > 0 else math.inf
+    return 1.0 / total if total > 0 else math.inf
+
+
+def _total_penalty(model: FittedModel) -> float | None:
+    """Return alpha times the number of samples: the penalty beside the sum of the losses."""
+    header = model.header
+    if header.get("total_penalty") is not None:
+        return float(header["total_penalty"])
+    if header.get("alpha") is None or header.get("n_samples") is None:
+        return None
+    return float(header["alpha"] * header["n_samples"])
 
 
 def _has_intercept(model: FittedModel) -> bool:

@@ -142,15 +142,15 @@ class FittedModel:
         scores = self._scores(X)
         if scores.shape[1] == 1:
             p = np.empty((scores.shape[0], 2), dtype=scores.dtype)
+            p[:, 0] = expit(-scores[:, 0])
             p[:, 1] = expit(scores[:, 0])
-            p[:, 0] = 1 - p[:, 1]
             return p
         if self.loss == "multinomial":
             return np.asarray(softmax(scores, axis=1))
         p = expit(scores)
         total = p.sum(axis=1, keepdims=True)
-        np.divide(p, total, out=p, where=total != 0)
-        return p
+        even = np.full_like(p, 1.0 / p.shape[1])  # where every class underflows to 0
+        return np.asarray(np.divide(p, total, out=even, where=total > 0))
 
     def to_sklearn(self) -> Any:
         """Return the fitted scikit-learn estimator that predicts the same.

@@ -167,7 +167,7 @@ def _read_header(archive: Archive) -> dict[str, Any]:
     for key in ("n_outputs", "n_features"):
         if not _is_count(header.get(key)):
             raise archive.error(f"its header gives {key} as {header.get(key)!r}, not a count")
-    for key in ("alpha", "l1_ratio", "n_samples", "n_iter"):
+    for key in ("alpha", "total_penalty", "l1_ratio", "n_samples", "n_iter"):
         if not isinstance(header.get(key, 0), (int, float, type(None))):
             raise archive.error(f"its header gives {key} as {header[key]!r}, not a number")
     return header
