@@ -109,7 +109,7 @@ def fastsum_imports(path):
     """
     reader = imports_of_python if path.suffix in {".py", ".pyi"} else imports_of_cython
     names = {name for name in reader(path) if name.split(".")[0] == "fastsum"}
-    names.discard("fastsum.__version__")  # a constant, set before the package imports anything
+    names.discard("fastsum.__version__")  # a string, no module
     units = {unit_of(name) for name in names}
     return {unit if is_module(unit) else "fastsum" for unit in units}
 
