@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ def write_archive(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "xb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+            _write_members(stream, arrays)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, target)
@@ -31,6 +31,14 @@ def write_archive(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _write_members(stream: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write what numpy.savez would, which before numpy 2.1 cannot be told not to pickle."""
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _sync_folder(folder: Path) -> None:
