@@ -136,8 +136,6 @@ def fit(
 
     Stops when the gap to the minimum is certified to be below tol.
     """
-    from ._fit import Files, run_fit
-
     recipe = Recipe(
         loss=loss.value,
         alpha=alpha,
@@ -151,6 +149,8 @@ def fit(
         seed=seed,
     )
     with plain_errors():
+        from ._fit import Files, run_fit
+
         run_fit(
             Files(data, out, test, plot),
             recipe,
@@ -173,18 +173,18 @@ def predict(
     ] = False,
 ) -> None:
     """Write the model's prediction for each sample of DATA, one a line."""
-    from ._predict import run_predict
-
     with plain_errors():
+        from ._predict import run_predict
+
         run_predict(model, data, out, proba=proba)
 
 
 @app.command()
 def info(model: ModelFile) -> None:
     """Show what a model file holds."""
-    from ._predict import run_info
-
     with plain_errors():
+        from ._predict import run_info
+
         run_info(model)
 
 
@@ -196,7 +196,7 @@ def demo(
     n_jobs: Jobs = -1,
 ) -> None:
     """Fit the shipped a9a data, then a generated click log with 2^20 features."""
-    from ._demo import run_demo
-
     with plain_errors():
+        from ._demo import run_demo
+
         run_demo(rows, n_jobs)

@@ -306,8 +306,8 @@ def _widen(path: str, X: Any, n_features: int | None) -> Any:
         return X
     if X.shape[1] > n_features:
         raise ValueError(
-            f"{path}: it has {X.shape[1]} features, {n_features} are expected. Read the training "
-            "data with n_features at least as large, or leave the new features out."
+            f"{path}: it has {X.shape[1]} features, {n_features} are expected. Fit with n_features "
+            "(--n-features) at least as large, or leave the new features out."
         )
     if not sp.issparse(X):
         raise ValueError(f"{path}: X has {X.shape[1]} columns, {n_features} are expected.")
