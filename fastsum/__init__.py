@@ -11,6 +11,16 @@ from fastsum.backend import select_cpu_level as _select_cpu_level  # noqa: E402
 _select_cpu_level()
 
 from fastsum._versions import show_versions  # noqa: E402
+from fastsum.linear_model import (  # noqa: E402
+    ElasticNet,
+    Lasso,
+    LogisticRegression,
+    Ridge,
+    SAGAClassifier,
+    SAGARegressor,
+    SVRGClassifier,
+    SVRGRegressor,
+)
 from fastsum.problem import Problem  # noqa: E402
 from fastsum.result import Result, Status  # noqa: E402
 from fastsum.solvers import minimize  # noqa: E402
@@ -18,8 +28,16 @@ from fastsum.solvers import minimize  # noqa: E402
 __version__ = "0.1.0"
 
 __all__ = [
+    "ElasticNet",
+    "Lasso",
+    "LogisticRegression",
     "Problem",
     "Result",
+    "Ridge",
+    "SAGAClassifier",
+    "SAGARegressor",
+    "SVRGClassifier",
+    "SVRGRegressor",
     "Status",
     "__version__",
     "minimize",

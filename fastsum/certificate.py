@@ -18,6 +18,7 @@ from fastsum.problem import Problem
 FloatArray = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 MAX_NEWTON = 100
+ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Certificate:
     subgradient: FloatArray
     intercept: FloatArray
 
+    def merged(self, other: Certificate, where: npt.NDArray[np.bool_]) -> Certificate:
+        """The certificate of `other` for the problems `where` (B,), of this one for the rest."""
+        C = len(self.intercept) // len(self.objective)
+        return Certificate(
+            np.where(where, other.objective, self.objective),
+            np.where(where, other.gap, self.gap),
+            np.where(where, other.subgradient, self.subgradient),
+            np.where(np.repeat(where, C), other.intercept, self.intercept),
+        )
+
     @property
     def finite(self) -> bool:
         """False once the iterates have overflowed."""
@@ -60,7 +71,9 @@ class Certifier:
     null : Certificate
         w = 0 with the best intercept: the model every tolerance is relative to.
     derivatives : (n, K) array
-        u_i = l'(z_i) at the last point certified.
+        u_i = l'(z_i) at the last point certified, with its best intercept.
+    gradient : (d, K) array
+        (1/S) X' (s u) for these derivatives.
     """
 
     def __init__(self, problem: Problem, n_threads: int):
@@ -72,8 +85,10 @@ class Certifier:
         self._width = self._B + self._K * (1 + self._C)
         self._work = np.empty(n_threads * (2 * self._K + self._C**2))
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
+        self._null_objective = np.zeros(self._B)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
+        self._null_objective = np.abs(self.null.objective)
 
     def at_zero(self) -> Certificate:
         """Certificate of w = 0, b = 0; its gap is that of the null model plus the difference."""
@@ -91,7 +106,8 @@ class Certifier:
         problem, S = self.problem, self.problem.total_weight
         with np.errstate(all="ignore"):  # a diverged W is reported by the objective, not by numpy
             value, shift = self._best_shift(free_intercept)
-            v = self._dual_vector()
+            self.gradient = self._gradient()
+            v = -self.gradient
             penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
             gap = np.full(self._B, np.inf)
             for scale in self._dual_scales(v):
@@ -157,13 +173,13 @@ class Certifier:
 
     # ---- gap
 
-    def _dual_vector(self) -> FloatArray:
-        """v = -(1/S) X' (s u), (d, K)."""
+    def _gradient(self) -> FloatArray:
+        """(1/S) X' (s u), (d, K); minus it is the dual vector v of eq. (5)."""
         u, s = self.derivatives, self.problem.sample_weight
         r = u if s is None else u * s[:, None]
-        v = self.problem.rows.transposed(r, self.n_threads)
-        v /= -self.problem.total_weight
-        return v
+        gradient = self.problem.rows.transposed(r, self.n_threads)
+        gradient /= self.problem.total_weight
+        return gradient
 
     def _dual_scales(self, v: FloatArray) -> list[FloatArray]:
         """Factors c (B,) for the dual point c u, eq. (6): the best of them makes the gap.
@@ -208,10 +224,13 @@ class Certifier:
         return total
 
     def _with_best_dual(self, objective: FloatArray, gap: FloatArray) -> FloatArray:
-        """The better of this point's dual value and the best one seen, rounding included."""
+        """The better of this point's gap and the distance to the best dual value seen.
+
+        The second is a difference of sums: it carries their rounding, with margin.
+        """
         self._dual = np.fmax(self._dual, objective - gap)
-        rounding = 4 * EPS * (np.abs(objective) + np.abs(self._dual))
-        return np.fmin(gap, objective - self._dual + rounding)
+        size = np.abs(objective) + np.abs(self._dual) + self._null_objective
+        return np.fmin(gap, np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size)
 
     def tolerance_scale(self) -> FloatArray:
         """F(null) - D for the best dual value D, (B,): what tol is relative to (eq. 8)."""

@@ -80,16 +80,17 @@ class Problem:
             raise ValueError(
                 f"y has {labels.shape[0]} values for the {rows.n_rows} rows of X; they must match"
             )
+        weights = _check_weights(sample_weight, rows.n_rows)
         if columns is None:
             labels = fitted_loss.encode(labels)
+            _check_classes(labels, weights, fitted_loss)
             columns = _columns_of(labels, fitted_loss)
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "loss", fitted_loss)
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "penalty", make_penalty(alpha, l1_ratio, columns.n_problems))
         object.__setattr__(self, "y", np.ascontiguousarray(labels, dtype=np.float64))
-        object.__setattr__(self, "sample_weight", _check_weights(sample_weight, rows.n_rows))
-        weights = self.sample_weight
+        object.__setattr__(self, "sample_weight", weights)
         total = float(rows.n_rows) if weights is None else float(weights.sum())
         object.__setattr__(self, "total_weight", total)
         object.__setattr__(self, "fit_intercept", bool(fit_intercept))
@@ -154,6 +155,25 @@ def _columns_of(labels: FloatArray, loss: Loss) -> Columns:
     if loss.coupled:
         return Columns.coupled(int(labels.max()) + 1)
     return Columns()
+
+
+def _check_classes(labels: FloatArray, weights: FloatArray | None, loss: Loss) -> None:
+    """Every class needs a row with a positive weight, or its intercept runs to infinity."""
+    if loss.domain == "real":
+        return
+    present = labels if weights is None else labels[weights > 0]
+    found = np.unique(present)
+    if found.size < 2:
+        raise ValueError(
+            f"y has a single class with a positive weight ({found[0]:g}); loss={loss.name!r} needs "
+            "rows of at least two classes"
+        )
+    if loss.domain == "class" and found.size <= labels.max():
+        absent = sorted(set(range(int(labels.max()) + 1)) - set(found.astype(int).tolist()))
+        raise ValueError(
+            f"classes {absent[:5]} of y have no row with a positive weight; renumber the classes "
+            "without them"
+        )
 
 
 def _check_weights(sample_weight: npt.ArrayLike | None, n_rows: int) -> FloatArray | None:

@@ -9,8 +9,9 @@ namespace fastsum {
 struct Kernels {
   const char* level;  // "base", "v2", "v3" or "v4"
 
-  // z <- X W + b for W (n_cols + 1, K) of the block's dtype; z (n_rows, K).
-  Status (*margins)(const RowBlock*, const void* W, int64_t K, double* z, int32_t n_threads);
+  // z <- X W + b for W (n_cols + 1, K) of its own dtype; z (n_rows, K).
+  Status (*margins)(const RowBlock*, int32_t dtype, const void* W, int64_t K, double* z,
+                    int32_t n_threads);
 
   // out <- out + X' r for r (n_rows, K), out (n_cols, K); work (n_threads, n_cols, K), unused
   // with one thread.

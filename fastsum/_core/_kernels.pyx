@@ -136,9 +136,10 @@ cdef class Task:
 
 
 def margins(Block block, W, int64_t K, z, int64_t first_row, int32_t n_threads):
-    """z[first_row:...] <- X W + b; W (d + 1, K) of the block's dtype, z (n, K) float64."""
+    """z[first_row:...] <- X W + b; W (d + 1, K) float32 or float64, z (n, K) float64."""
     cdef int64_t n = block.raw.n_rows, begin = 0, end, chunk = block.poll_rows(K) * n_threads
-    cdef const void* w = address(W, (block.raw.n_cols + 1) * K * 4)
+    cdef int32_t dtype = c.kFloat64 if W.itemsize == 8 else c.kFloat32
+    cdef const void* w = address(W, (block.raw.n_cols + 1) * K * W.itemsize)
     cdef double* out = <double*>address(z, 8 * (first_row + n) * K, True)
     cdef c.RowBlock part
     cdef c.Status status
@@ -146,7 +147,8 @@ def margins(Block block, W, int64_t K, z, int64_t first_row, int32_t n_threads):
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = c.kernels().margins(&part, w, K, out + (first_row + begin) * K, n_threads)
+            status = c.kernels().margins(&part, dtype, w, K, out + (first_row + begin) * K,
+                                         n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end

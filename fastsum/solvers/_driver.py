@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.solvers._extrapolation import DEPTH, check_points, extrapolate, marks
 from fastsum.solvers._method import Method, State, Weights
 from fastsum.solvers._progress import ProgressBar
 from fastsum.solvers._registry import resolve_solver
@@ -30,6 +31,12 @@ CHECK_GROWTH = 1.25
 ROWS_PER_CALL = 1 << 16
 # An objective this many times the null model's is no transient.
 DIVERGED = 1e4
+# Iterates are kept for extrapolation where they are small beside the data, or small at all.
+SMALL_HISTORY = 1 << 20
+# A tol this small asks for the floor of the arithmetic.
+SETTLED = 1e-12
+PATIENCE = 4
+EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,9 @@ def minimize(
         start = initial_weights(init, problem, certifier.null.intercept)
         state = method.start(start, rng)
         state["passes"] = 0
+        shape = (DEPTH + 1, *start.shape)
+        if np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
+            state["history"], state["kept"] = np.zeros(shape, problem.dtype), 0
         warm = init is not None
     run = _Run(problem, method, certifier, state, tol)
     with ProgressBar(verbose, method.name, max_iter) as bar:
@@ -160,11 +170,11 @@ class _Run:
     ):
         self.problem, self.method, self.certifier = problem, method, certifier
         self.state, self.tol = state, tol
-        self.began = time.perf_counter()
-        self.passes = 0
+        self.began, self.began_at = time.perf_counter(), int(state["passes"])
         self.records: list[tuple[Any, ...]] = []
         self.best: tuple[float, Weights, Certificate] | None = None
         self.certificate = certifier.null
+        self.merit, self.stalled = np.full(problem.columns.n_problems, np.inf), 0
 
     def loop(
         self,
@@ -175,20 +185,22 @@ class _Run:
         bar: ProgressBar,
     ) -> Status:
         """Advance, certify, record, stop."""
-        batch = max(1, ROWS_PER_CALL // max(1, self.problem.rows.n_rows))
-        checks = _check_points(self.state["passes"])
-        check = next(checks)
+        checks = check_points(self.state["passes"], CHECK_EVERY, CHECK_GROWTH)
+        last, check = next(checks)
         due = 1 if warm else max_iter  # a warm start may be done at once
         while True:
-            # advance to the next certificate, the limit or the time
-            stop_at = min(check - self.state["passes"] + self.passes, due, max_iter)
-            while self.passes < stop_at and not self._late(max_time):
-                n_passes = 1 if max_time is not None else min(batch, stop_at - self.passes)
-                self.method.advance(self.state, n_passes)
-                self.passes += n_passes
-                self.state["passes"] += n_passes
-            # certify and record
+            # advance to the next certificate
+            stop_at = min(check, self.began_at + min(due, max_iter))
+            due = max_iter
+            self._advance(stop_at, marks(last, check, self.method.cycle), max_time)
+            # certify; at points fixed by the total number of passes also mend the state
             status = self._certify()
+            if self.state["passes"] == check and status is not Status.DIVERGED:
+                if status is None:
+                    status = self._extrapolate()
+                self.method.refresh(self.state)
+                last, check = next(checks)
+            # record
             self._record()
             bar.update(self.passes, self.certificate, self.target())
             # stop
@@ -197,29 +209,89 @@ class _Run:
             if callback is not None and callback(self._progress()):
                 return Status.STOPPED
             if self.passes >= max_iter:
-                return Status.MAX_ITER
+                return self._reached() or Status.MAX_ITER
             if self._late(max_time):
                 return Status.TIME
-            due = max_iter
-            if self.state["passes"] == check:  # at points fixed by the total, or bits would differ
-                self.method.refresh(self.state)
-                check = next(checks)
+
+    @property
+    def passes(self) -> int:
+        """Passes made by this call."""
+        return int(self.state["passes"]) - self.began_at
+
+    def _advance(self, stop_at: int, kept: list[int], max_time: float | None) -> None:
+        """Passes up to the total `stop_at`, keeping the iterates that extrapolation needs."""
+        batch = max(1, ROWS_PER_CALL // max(1, self.problem.rows.n_rows))
+        while self.state["passes"] < stop_at and not self._late(max_time):
+            total = self.state["passes"]
+            goal = min([stop_at, *(mark for mark in kept if mark > total)])
+            n_passes = 1 if max_time is not None else min(batch, goal - total)
+            self.method.advance(self.state, n_passes)
+            self.state["passes"] += n_passes
+            if self.state["passes"] in kept and "history" in self.state:
+                slot = kept.index(self.state["passes"])
+                self.state["history"][slot] = self.state["weights"]
+                self.state["kept"] = slot + 1 if slot in (0, self.state["kept"]) else 0
+
+    def _extrapolate(self) -> Status | None:
+        """Moves to the extrapolated point of each problem whose certificate is better there."""
+        if self.state.get("kept", 0) != DEPTH + 1:
+            return None
+        here, W = self.certificate, self.state["weights"]
+        ahead = extrapolate(self.state["history"], self.problem.columns)
+        there = self.certifier(ahead)
+        rounding = 4 * EPS * np.abs(here.objective)
+        with np.errstate(invalid="ignore"):
+            better = (there.subgradient < here.subgradient) | (there.gap < here.gap)
+            better &= there.objective <= here.objective + rounding
+        if not better.any():
+            return None
+        columns = np.repeat(better, self.problem.columns.n_outputs)
+        ahead[-1] = there.intercept
+        W[:, columns] = ahead[:, columns]
+        # the certificate's derivatives are a table and a snapshot of the new point
+        self.method.relocate(
+            self.state, self.certifier.derivatives, self.certifier.gradient, columns
+        )
+        self.state["kept"] = 0
+        return self._judge(here.merged(there, better))
 
     def _late(self, max_time: float | None) -> bool:
         return max_time is not None and time.perf_counter() - self.began >= max_time
 
     def _certify(self) -> Status | None:
         """Certificate of the current point; a status if the fit is over."""
-        W = self.state["weights"]
-        certificate = self.certifier(W)
-        null = self.certifier.null
-        limit = DIVERGED * (null.objective + 1e-30)
+        certificate = self.certifier(self.state["weights"])
+        limit = DIVERGED * (self.certifier.null.objective + 1e-30)
         if not certificate.finite or (certificate.objective > limit).any():
             return Status.DIVERGED
+        return self._judge(certificate)
+
+    def _judge(self, certificate: Certificate) -> Status | None:
+        """Makes the certificate of the current weights the last one; a status if that is enough.
+
+        A tol of SETTLED or less asks for all that the arithmetic can give: the fit then goes on
+        until PATIENCE certificates in a row have not gained a factor of ten, for the gap (a sum of
+        squares) can fall far below the rounding of the objective, and the coefficients gain digits
+        with it.
+        """
+        null = self.certifier.null
         self.certificate = certificate
         total = float(certificate.objective.sum())
         if self.best is None or total <= self.best[0]:
-            self.best = (total, W.copy(), certificate)
+            self.best = (total, self.state["weights"].copy(), certificate)
+        penalised = self.problem.penalty.alpha > 0
+        merit = np.where(penalised, certificate.gap, certificate.subgradient**2)
+        if self.tol <= SETTLED:
+            gained = merit < 0.1 * self.merit
+            self.merit = np.where(gained, merit, self.merit)
+            self.stalled = 0 if gained.any() else self.stalled + 1
+            if self.stalled < PATIENCE and merit.any():
+                return None
+        return self._reached()
+
+    def _reached(self) -> Status | None:
+        """The status if the last certificate is within tol or at the floor, for all problems."""
+        certificate, null = self.certificate, self.certifier.null
         penalised = self.problem.penalty.alpha > 0
         flat = certificate.subgradient <= self.tol * null.subgradient
         close = certificate.gap <= self.target()
@@ -298,15 +370,6 @@ def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
         message=SENTENCES[Status.MAX_ITER],
         state={},
     )
-
-
-def _check_points(passes: int) -> Iterator[int]:
-    """Total pass numbers with a certificate that come after `passes`; fixed for all fits."""
-    point = 0
-    while True:
-        point = max(point + CHECK_EVERY, int(CHECK_GROWTH * point))
-        if point > passes:
-            yield point
 
 
 def _check_settings(

@@ -39,6 +39,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    cycle: ClassVar[int] = 1  # passes of one round of the method
 
     @abstractmethod
     def __init__(
@@ -57,6 +58,19 @@ class Method(ABC):
     @abstractmethod
     def advance(self, state: State, n_passes: int) -> None:
         """Makes n_passes passes over the data."""
+
+    @abstractmethod
+    def relocate(
+        self,
+        state: State,
+        derivatives: npt.NDArray[np.float64],
+        gradient: npt.NDArray[np.float64],
+        columns: npt.NDArray[np.bool_],
+    ) -> None:
+        """Takes over derivatives u (n, K) and the gradient (d, K) of the loss at new weights.
+
+        The weights of `columns` (K,) have been moved to where these were computed.
+        """
 
     def refresh(self, state: State) -> None:  # noqa: B027 (most methods accumulate nothing)
         """Removes rounding error from accumulated quantities; called at certificates."""
@@ -126,6 +140,14 @@ class PerSampleMethod(Method):
             )
         state["rng"] = rng_state(rng)
 
+    def gradient_rows(
+        self, derivatives: npt.NDArray[np.float64], gradient: npt.NDArray[np.float64]
+    ) -> Weights:
+        """The gradient (d, K) with the intercept's, (1/S) sum_i s_i u_i, as its last row."""
+        s, S = self.problem.sample_weight, self.problem.total_weight
+        last = derivatives.sum(axis=0) if s is None else s @ derivatives
+        return np.vstack([gradient, last / S]).astype(self.problem.dtype)
+
     def new_vector(self) -> Weights:
         """A (d + 1, K) state array of zeros."""
         return np.zeros((self.problem.rows.n_cols + 1, self.problem.K), dtype=self.problem.dtype)
@@ -133,13 +155,10 @@ class PerSampleMethod(Method):
     def average(self, derivatives: npt.NDArray[Any]) -> Weights:
         """(1/S) sum_i s_i u_i (x_i, 1) for derivatives u (n, K): (d + 1, K)."""
         problem = self.problem
-        r = np.ascontiguousarray(derivatives, dtype=np.float64)
-        if problem.sample_weight is not None:
-            r = r * problem.sample_weight[:, None]
-        out = self.new_vector()
-        out[:-1] = problem.rows.transposed(r, self.n_threads) / problem.total_weight
-        out[-1] = r.sum(axis=0) / problem.total_weight
-        return out
+        u = np.ascontiguousarray(derivatives, dtype=np.float64)
+        r = u if problem.sample_weight is None else u * problem.sample_weight[:, None]
+        gradient = problem.rows.transposed(r, self.n_threads) / problem.total_weight
+        return self.gradient_rows(u, gradient)
 
 
 def table_bytes(problem: Problem) -> int:

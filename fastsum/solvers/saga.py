@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
@@ -52,6 +53,18 @@ class Saga(PerSampleMethod):
     def advance(self, state: State, n_passes: int) -> None:
         """n_passes passes of steps."""
         self.sweep(state, n_passes)
+
+    def relocate(
+        self,
+        state: State,
+        derivatives: npt.NDArray[np.float64],
+        gradient: npt.NDArray[np.float64],
+        columns: npt.NDArray[np.bool_],
+    ) -> None:
+        """The table as if every row had been visited at the new point."""
+        average = self.gradient_rows(derivatives, gradient)
+        state["table"][:, columns] = derivatives[:, columns]
+        state["average_gradient"][:, columns] = average[:, columns]
 
     def refresh(self, state: State) -> None:
         """Rebuilds the average from the table, eq. (13), free of accumulated rounding."""

@@ -6,6 +6,7 @@ The inner steps are in src_cpp/solvers/svrg.hpp.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastsum._core import _kernels
 from fastsum.problem import Problem
@@ -32,6 +33,7 @@ class Svrg(PerSampleMethod):
     """
 
     name = "svrg"
+    cycle = 1 + INNER_PASSES
     vectors = ("weights", "full_gradient", "snapshot_weights")
     tables = ("snapshot_derivatives",)
 
@@ -61,7 +63,22 @@ class Svrg(PerSampleMethod):
                 self._snapshot(state)
             else:
                 self.sweep(state, 1)
-            state["position"] = (state["position"] + 1) % (1 + INNER_PASSES)
+            state["position"] = (state["position"] + 1) % self.cycle
+
+    def relocate(
+        self,
+        state: State,
+        derivatives: npt.NDArray[np.float64],
+        gradient: npt.NDArray[np.float64],
+        columns: npt.NDArray[np.bool_],
+    ) -> None:
+        """A snapshot of the new point."""
+        average = self.gradient_rows(derivatives, gradient)
+        state["full_gradient"][:, columns] = average[:, columns]
+        if self.store_derivatives:
+            state["snapshot_derivatives"][:, columns] = derivatives[:, columns]
+        else:
+            state["snapshot_weights"][:, columns] = state["weights"][:, columns]
 
     def _snapshot(self, state: State) -> None:
         """w~ <- w: its derivatives and full gradient, eq. (14)."""

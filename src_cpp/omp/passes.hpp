@@ -7,22 +7,29 @@
 
 namespace fastsum::FASTSUM_LEVEL {
 
-inline Status margins(const RowBlock* block, const void* weights, int64_t K, double* z,
-                      int32_t n_threads) {
-  return with_rows(*block, [&](const auto& X) {
-    using T = typename std::decay_t<decltype(X)>::Value;
-    const T* W = static_cast<const T*>(weights);
-    const T* b = W + block->n_cols * K;
-    parallel_parts(block->n_rows, n_threads, [&](int64_t, int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        if (K == 1) {
-          z[i] = row_dot<double>(X.row(i), W) + double(b[0]);
-        } else {
-          row_dots<double>(X.row(i), W, K, z + i * K);
-          for (int64_t k = 0; k < K; ++k) z[i * K + k] += double(b[k]);
-        }
+template <class Rows, class T>
+inline void margins_typed(const Rows& X, int64_t n_rows, const T* W, const T* b, int64_t K, double* z,
+                          int32_t n_threads) {
+  parallel_parts(n_rows, n_threads, [&](int64_t, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (K == 1) {
+        z[i] = row_dot<double>(X.row(i), W) + double(b[0]);
+      } else {
+        row_dots<double>(X.row(i), W, K, z + i * K);
+        for (int64_t k = 0; k < K; ++k) z[i * K + k] += double(b[k]);
       }
-    });
+    }
+  });
+}
+
+inline Status margins(const RowBlock* block, int32_t dtype, const void* weights, int64_t K,
+                      double* z, int32_t n_threads) {
+  return with_rows(*block, [&](const auto& X) {
+    const auto typed = [&](const auto* W) {
+      margins_typed(X, block->n_rows, W, W + block->n_cols * K, K, z, n_threads);
+    };
+    dtype == kFloat64 ? typed(static_cast<const double*>(weights))
+                      : typed(static_cast<const float*>(weights));
   });
 }
 

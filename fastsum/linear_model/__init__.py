@@ -1,0 +1,21 @@
+"""scikit-learn estimators over the solvers."""
+
+from fastsum.linear_model.classifiers import LogisticRegression, SAGAClassifier, SVRGClassifier
+from fastsum.linear_model.regressors import (
+    ElasticNet,
+    Lasso,
+    Ridge,
+    SAGARegressor,
+    SVRGRegressor,
+)
+
+__all__ = [
+    "ElasticNet",
+    "Lasso",
+    "LogisticRegression",
+    "Ridge",
+    "SAGAClassifier",
+    "SAGARegressor",
+    "SVRGClassifier",
+    "SVRGRegressor",
+]

@@ -1,0 +1,140 @@
+"""What all estimators share: validate, build the Problem, solve, unpack."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastsum.data import Rows, as_rows, check_sparse_structure
+from fastsum.problem import Problem
+from fastsum.result import Result
+from fastsum.sampling import KINDS
+from fastsum.solvers import minimize
+from fastsum.threads import resolve_n_threads
+
+Array = npt.NDArray[Any]
+Constraints = dict[str, list[Any]]
+
+NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+
+SHARED_CONSTRAINTS: Constraints = {
+    "fit_intercept": ["boolean"],
+    "tol": [NON_NEGATIVE],
+    "max_iter": [Interval(Integral, 0, None, closed="left")],
+    "n_jobs": [None, Integral],
+    "random_state": ["random_state"],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+}
+# What the estimators named after a solver add to the drop-ins.
+SOLVER_CONSTRAINTS: Constraints = {
+    "alpha": [NON_NEGATIVE],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "sampling": [StrOptions(set(KINDS))],
+    "step_size": [None, POSITIVE],
+}
+
+
+class FiniteSumEstimator(BaseEstimator):
+    """Base of all estimators: the road from validated arrays to fitted attributes."""
+
+    _solver: ClassVar[str] = "auto"  # of the estimators that have no `solver` parameter
+    # Parameters of scikit-learn's that have no meaning here: {name: (default, remedy)}.
+    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        if isinstance(state, dict):
+            for name in ("_last", "_last_coef"):  # the solver's tables do not travel with the model
+                state.pop(name, None)
+        return state
+
+    def _check_default_only(self) -> None:
+        for name, (default, remedy) in self._default_only.items():
+            value = getattr(self, name)
+            if value is not default and value != default:
+                raise ValueError(
+                    f"{name}={value!r} has no meaning in {type(self).__name__}: {remedy}"
+                )
+
+    def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
+        """X as Rows and y as an array, by scikit-learn's rules."""
+        self._check_default_only()
+        check_sparse_structure(X)
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", **checks
+        )
+        return as_rows(X, validated=True), y
+
+    def _solve(self, problem: Problem) -> Result:
+        """Minimises the problem and sets what every estimator reports."""
+        result = minimize(
+            problem,
+            getattr(self, "solver", self._solver),
+            tol=self.tol,
+            max_iter=1000 if self.max_iter is None else self.max_iter,
+            step_size=getattr(self, "step_size", None),
+            sampling=getattr(self, "sampling", "auto"),
+            init=self._init(problem),
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+            verbose=int(self.verbose),
+        )
+        self.dual_gap_ = result.dual_gap
+        self.objective_ = result.objective
+        self.trace_ = result.trace
+        self.solver_ = result.solver
+        self.status_ = result.status
+        self._last = result if self.warm_start else None
+        return result
+
+    def _init(self, problem: Problem) -> Any:
+        """Where a warm start begins: the last state, or the coefficients if they were replaced."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return None
+        last = getattr(self, "_last", None)
+        if last is not None and self.coef_ is self._last_coef:
+            return last
+        coef, intercept = self._starting_point(problem)
+        return (coef, intercept) if coef.size == problem.rows.n_cols * problem.K else None
+
+    def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
+        """coef_ and intercept_ as a start for the problem."""
+        return self._pack()
+
+    def _pack(self) -> tuple[Array, Array]:
+        """coef_ and intercept_ as the engine has them: (d,) or (d, K), and (K,)."""
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
+        coef = coef[0] if coef.ndim == 2 and coef.shape[0] == 1 else coef.T
+        return coef, np.asarray(self.intercept_)
+
+    def _margins(self, X: Any) -> Array:
+        """X w + b, (n, K), threaded by blocks of rows."""
+        check_is_fitted(self)
+        check_sparse_structure(X)
+        X = validate_data(
+            self, X, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", reset=False
+        )
+        rows = as_rows(X, validated=True)
+        coef, intercept = self._pack()
+        coef = coef.reshape(rows.n_cols, -1)
+        K = coef.shape[1]
+        W = np.empty((rows.n_cols + 1, K), dtype=coef.dtype)
+        W[:-1], W[-1] = coef, intercept
+        out = np.empty((rows.n_rows, K))
+        rows.margins(W, resolve_n_threads(self.n_jobs), out)
+        return out.astype(np.result_type(rows.dtype, W.dtype), copy=False)

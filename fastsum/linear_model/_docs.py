@@ -1,0 +1,108 @@
+"""Descriptions of the parameters and attributes that the estimators share, written once.
+
+`@documented` fills the placeholders of a class docstring: ``<p:name>`` and ``<a:name>``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TypeVar
+
+PARAMETERS = {
+    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge"}, default="logistic"
+    Loss of one row. More than two classes: "multinomial" couples them by a softmax, the others
+    fit one problem a class against the rest.""",
+    "loss_regressor": """loss : {"squared"}, default="squared"
+    Loss of one row, (x . w + b - y)^2 / 2.""",
+    "alpha": """alpha : float, default=1e-4
+    Strength of the penalty alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2] beside the mean
+    loss; >= 0.""",
+    "l1_ratio": """l1_ratio : float, default=0.0
+    Share of the l1 norm in the penalty, in [0, 1]: 0 is l2, 1 is l1.""",
+    "fit_intercept": """fit_intercept : bool, default=True
+    Whether to fit an unpenalised intercept.""",
+    "tol": """tol : float, default=1e-4
+    The fit ends when the certified gap is at most tol times the improvement over the null model
+    (all coefficients 0) that is possible; the same for every solver.""",
+    "max_iter": """max_iter : int, default=1000
+    Most passes over the data; 0 leaves all coefficients at 0.""",
+    "class_weight": """class_weight : dict or "balanced", default=None
+    Weights of the classes, multiplied with sample_weight; "balanced" makes all classes weigh the
+    same.""",
+    "n_jobs": """n_jobs : int, default=None
+    Threads of full passes inside one fit and of predictions. None is 1 or the joblib context, -1
+    all CPUs.""",
+    "random_state": """random_state : int, RandomState instance or None, default=None
+    Seed of the order of the rows.""",
+    "solver": """solver : {"auto", "saga", "svrg"}, default="auto"
+    Method; "auto" chooses by shape and memory.""",
+    "warm_start": """warm_start : bool, default=False
+    Continue from the last fit: with the same data exactly (all solver state), with another penalty
+    from its tables, with other data from its coefficients.""",
+    "verbose": """verbose : int, default=0
+    1 shows a progress bar with passes, objective and gap.""",
+    "sampling": """sampling : {"auto", "uniform", "blocks", "importance"}, default="auto"
+    How rows are drawn; "auto" takes importance sampling where the rows are uneven.""",
+    "step_size": """step_size : float, default=None
+    Step of the method; None takes the theory's.""",
+    "copy_X": """copy_X : bool, default=True
+    Accepted for compatibility: X is never modified and copied only where its layout asks for it.""",
+    "positive": """positive : bool, default=False
+    Only False is supported.""",
+    "precompute": """precompute : bool, default=False
+    Only False has a meaning here.""",
+    "selection": """selection : {"cyclic"}, default="cyclic"
+    Only the default has a meaning here; see `sampling` of SAGARegressor.""",
+    "penalty": """penalty : "deprecated", default="deprecated"
+    Only the default has a meaning here: use l1_ratio and C.""",
+    "dual": """dual : bool, default=False
+    Only False has a meaning here.""",
+    "intercept_scaling": """intercept_scaling : float, default=1
+    Only 1 has a meaning here: the intercept is never penalised.""",
+}
+
+ATTRIBUTES = {
+    "classes_": """classes_ : ndarray of shape (n_classes,)
+    Class labels with a positive weight, sorted.""",
+    "coef_classifier": """coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    Coefficients, in the dtype of X.""",
+    "coef_regressor": """coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+    Coefficients, in the dtype of X.""",
+    "intercept_classifier": """intercept_ : ndarray of shape (1,) or (n_classes,)
+    Intercepts, exact for coef_.""",
+    "intercept_regressor": """intercept_ : float or ndarray of shape (n_targets,)
+    Intercepts, exact for coef_.""",
+    "common": """n_features_in_ : int
+    Number of features seen by fit.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, if X had string column names.
+dual_gap_ : float or ndarray of shape (n_problems,)
+    Certified bound on objective_ minus the least objective; inf without a penalty.
+objective_ : float or ndarray of shape (n_problems,)
+    The objective (1) of the library, mean loss plus penalty.
+trace_ : structured ndarray
+    phase, passes, seconds, objective and gap at each certificate.
+solver_ : str
+    The solver that ran.
+status_ : fastsum.Status
+    Why the fit ended.""",
+    "n_iter_": """n_iter_ : int
+    Passes over the data.""",
+    "n_iter_array": """n_iter_ : ndarray of shape (1,)
+    Passes over the data.""",
+}
+
+
+Class = TypeVar("Class", bound=type)
+
+
+def documented(cls: Class) -> Class:
+    """Fills lines ``<p:name>`` and ``<a:name>`` of the class docstring."""
+
+    def fill(match: re.Match[str]) -> str:
+        table = PARAMETERS if match[2] == "p" else ATTRIBUTES
+        return "\n".join(match[1] + line for line in table[match[3]].splitlines())
+
+    cls.__doc__ = re.sub(r"(?m)^([ ]*)<([pa]):(\w+)>$", fill, inspect.getdoc(cls) or "")
+    return cls

@@ -1,0 +1,532 @@
+"""Regressors: SAGARegressor, SVRGRegressor and the drop-ins Ridge, Lasso and ElasticNet."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+from fastsum.linear_model._base import (
+    NON_NEGATIVE,
+    SHARED_CONSTRAINTS,
+    SOLVER_CONSTRAINTS,
+    Array,
+    Constraints,
+    FiniteSumEstimator,
+)
+from fastsum.linear_model._docs import documented
+from fastsum.losses import LOSSES
+from fastsum.problem import Problem
+from fastsum.result import Result
+from fastsum.solvers._registry import SOLVER_NAMES
+
+REGRESSION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain == "real")
+_X_IS_SAFE = "leave it at its default; the solvers work on the rows of X as they are"
+
+
+class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
+    """A linear regressor over the engine; several targets are problems side by side."""
+
+    def _loss_name(self) -> str:
+        return "squared"
+
+    def _strengths(self, total_weight: float) -> tuple[Any, Any]:
+        """alpha and l1_ratio of the objective (1) for weights that sum to total_weight."""
+        return self.alpha, self.l1_ratio
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Any:
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows; never modified. float32 and CSR are kept as they are.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, np.empty(rows.n_rows), dtype=np.float64, ensure_non_negative=True
+            )
+            if not weights.any():
+                raise ValueError("sample_weight is zero for all rows; give some row a weight")
+        alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
+        problem = Problem(
+            rows,
+            y,
+            loss=self._loss_name(),
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            sample_weight=weights,
+            fit_intercept=self.fit_intercept,
+        )
+        self._unpack(self._solve(problem), y)
+        return self
+
+    def _unpack(self, result: Result, y: Array) -> None:
+        """coef_ (d,) for y (n,), (n_targets, d) for y (n, n_targets)."""
+        coef, intercept = result.coef.T, result.intercept
+        if y.ndim == 2:
+            coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept).astype(coef.dtype)
+        self.coef_ = self._last_coef = np.ascontiguousarray(coef)
+        self.intercept_ = intercept if self.fit_intercept else 0.0
+        self.n_iter_ = result.n_iter
+
+    def predict(self, X: Any) -> Array:
+        """Predicted targets x . w + b.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predictions.
+        """
+        margins = self._margins(X)
+        return margins.ravel() if self.coef_.ndim == 1 else margins
+
+    @property
+    def sparse_coef_(self) -> Any:
+        """coef_ as a CSR matrix."""
+        return sp.csr_matrix(self.coef_)
+
+
+class _SolverRegressor(LinearRegressor):
+    """The shared face of the regressors named after a solver."""
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        **SOLVER_CONSTRAINTS,
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared",
+        *,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        sampling: str = "auto",
+        step_size: float | None = None,
+    ):
+        self.loss = loss
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.sampling = sampling
+        self.step_size = step_size
+
+    def _loss_name(self) -> str:
+        return str(self.loss)
+
+
+@documented
+class SAGARegressor(_SolverRegressor):
+    """Linear regression fitted by SAGA to a certified accuracy.
+
+    Parameters
+    ----------
+    <p:loss_regressor>
+    <p:alpha>
+    <p:l1_ratio>
+    <p:fit_intercept>
+    <p:tol>
+    <p:max_iter>
+    <p:n_jobs>
+    <p:random_state>
+    <p:warm_start>
+    <p:verbose>
+    <p:sampling>
+    <p:step_size>
+
+    Attributes
+    ----------
+    <a:coef_regressor>
+    <a:intercept_regressor>
+    <a:n_iter_>
+    <a:common>
+
+    See Also
+    --------
+    SVRGRegressor : The same with SVRG.
+    Ridge, Lasso, ElasticNet : scikit-learn's parametrisations.
+
+    References
+    ----------
+    Defazio, Bach, Lacoste-Julien, "SAGA: A fast incremental gradient method with support for
+    non-strongly convex composite objectives", NIPS 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsum import SAGARegressor
+    >>> X = np.arange(6.0)[:, None]
+    >>> model = SAGARegressor(alpha=1e-3, tol=1e-8, random_state=0).fit(X, 2 * X.ravel() + 1)
+    >>> np.round(model.predict([[6.0]]), 2)
+    array([13.])
+    """
+
+    _solver = "saga"
+
+
+@documented
+class SVRGRegressor(_SolverRegressor):
+    """Linear regression fitted by SVRG to a certified accuracy.
+
+    Parameters
+    ----------
+    <p:loss_regressor>
+    <p:alpha>
+    <p:l1_ratio>
+    <p:fit_intercept>
+    <p:tol>
+    <p:max_iter>
+    <p:n_jobs>
+    <p:random_state>
+    <p:warm_start>
+    <p:verbose>
+    <p:sampling>
+    <p:step_size>
+
+    Attributes
+    ----------
+    <a:coef_regressor>
+    <a:intercept_regressor>
+    <a:n_iter_>
+    <a:common>
+
+    See Also
+    --------
+    SAGARegressor : The same with SAGA.
+    Ridge, Lasso, ElasticNet : scikit-learn's parametrisations.
+
+    References
+    ----------
+    Johnson, Zhang, "Accelerating stochastic gradient descent using predictive variance reduction",
+    NIPS 2013; Xiao, Zhang, "A proximal stochastic gradient method with progressive variance
+    reduction", SIAM J. Optim. 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsum import SVRGRegressor
+    >>> X = np.arange(6.0)[:, None]
+    >>> model = SVRGRegressor(alpha=1e-3, tol=1e-8, random_state=0).fit(X, 2 * X.ravel() + 1)
+    >>> np.round(model.predict([[6.0]]), 2)
+    array([13.])
+    """
+
+    _solver = "svrg"
+
+
+@documented
+class Ridge(LinearRegressor):
+    """Ridge regression with scikit-learn's parametrisation, solved to a certified accuracy.
+
+    Minimises ``sum_i s_i (y_i - x_i . w - b)^2 + alpha ||w||_2^2``: the objective (1) with
+    ``alpha / sum_i s_i``, whose units `objective_` and `dual_gap_` have.
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_targets,), default=1.0
+        Strength of the penalty, >= 0; one a target if an array.
+    <p:fit_intercept>
+    <p:copy_X>
+    max_iter : int, default=None
+        Most passes over the data; None is 1000.
+    <p:tol>
+    <p:solver>
+    <p:positive>
+    <p:random_state>
+    <p:n_jobs>
+    <p:warm_start>
+    <p:verbose>
+
+    Attributes
+    ----------
+    <a:coef_regressor>
+    <a:intercept_regressor>
+    n_iter_ : ndarray of shape (n_targets,)
+        Passes over the data; the targets share them.
+    <a:common>
+
+    See Also
+    --------
+    Lasso, ElasticNet : With an l1 penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsum import Ridge
+    >>> X = np.arange(6.0)[:, None]
+    >>> np.round(Ridge(alpha=1.0, tol=1e-8, random_state=0).fit(X, 2 * X.ravel()).coef_, 3)
+    array([1.892])
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        "alpha": [NON_NEGATIVE, np.ndarray, list, tuple],
+        "copy_X": ["boolean"],
+        "max_iter": [Interval(Integral, 0, None, closed="left"), None],
+        "solver": [StrOptions(set(SOLVER_NAMES))],
+        "positive": ["boolean"],
+    }
+    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
+        "positive": (False, "bounds are not supported; use scikit-learn's Ridge for them"),
+    }
+
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        max_iter: int | None = None,
+        tol: float = 1e-4,
+        solver: str = "auto",
+        positive: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+    ):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def _strengths(self, total_weight: float) -> tuple[Any, Any]:
+        return np.asarray(self.alpha, dtype=np.float64) / total_weight, 0.0
+
+    def _unpack(self, result: Result, y: Array) -> None:
+        super()._unpack(result, y)
+        self.n_iter_ = np.full(1 if y.ndim == 1 else y.shape[1], result.n_iter, dtype=np.int32)
+
+
+class _CoordinateDescentFace(LinearRegressor):
+    """The parameters that Lasso and ElasticNet share in scikit-learn."""
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        "alpha": [NON_NEGATIVE],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "precompute": ["boolean", "array-like"],
+        "copy_X": ["boolean"],
+        "positive": ["boolean"],
+        "selection": [StrOptions({"cyclic", "random"})],
+        "solver": [StrOptions(set(SOLVER_NAMES))],
+    }
+    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
+        "precompute": (False, _X_IS_SAFE),
+        "positive": (False, "bounds are not supported; use scikit-learn's class for them"),
+        "selection": ("cyclic", "no coordinates are selected; SAGARegressor has `sampling`"),
+    }
+
+    def _unpack(self, result: Result, y: Array) -> None:
+        super()._unpack(result, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+        if y.ndim == 2:
+            self.intercept_ = np.atleast_1d(self.intercept_) if self.fit_intercept else 0.0
+
+
+@documented
+class Lasso(_CoordinateDescentFace):
+    """Lasso with scikit-learn's parametrisation, solved to a certified accuracy.
+
+    Minimises ``(1/(2 S)) sum_i s_i (y_i - x_i . w - b)^2 + alpha ||w||_1``, S the sum of the
+    weights: the objective (1) as it is.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the penalty, >= 0.
+    <p:fit_intercept>
+    <p:precompute>
+    <p:copy_X>
+    <p:max_iter>
+    <p:tol>
+    <p:warm_start>
+    <p:positive>
+    <p:random_state>
+    <p:selection>
+    <p:solver>
+    <p:n_jobs>
+    <p:verbose>
+
+    Attributes
+    ----------
+    <a:coef_regressor>
+    <a:intercept_regressor>
+    <a:n_iter_>
+    <a:common>
+
+    See Also
+    --------
+    ElasticNet : With an l2 part beside the l1 norm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsum import Lasso
+    >>> X = np.arange(6.0)[:, None]
+    >>> np.round(Lasso(alpha=0.1, tol=1e-8, random_state=0).fit(X, 2 * X.ravel()).coef_, 3)
+    array([1.966])
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        fit_intercept: bool = True,
+        precompute: Any = False,
+        copy_X: bool = True,
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        positive: bool = False,
+        random_state: Any = None,
+        selection: str = "cyclic",
+        solver: str = "auto",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.precompute = precompute
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.positive = positive
+        self.random_state = random_state
+        self.selection = selection
+        self.solver = solver
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        name: kinds
+        for name, kinds in _CoordinateDescentFace._parameter_constraints.items()
+        if name != "l1_ratio"
+    }
+
+    def _strengths(self, total_weight: float) -> tuple[Any, Any]:
+        return self.alpha, 1.0
+
+
+@documented
+class ElasticNet(_CoordinateDescentFace):
+    """Elastic net with scikit-learn's parametrisation, solved to a certified accuracy.
+
+    Minimises ``(1/(2 S)) sum_i s_i (y_i - x_i . w - b)^2 + alpha l1_ratio ||w||_1 +
+    alpha (1 - l1_ratio)/2 ||w||_2^2``, S the sum of the weights: the objective (1) as it is.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the penalty, >= 0.
+    l1_ratio : float, default=0.5
+        Share of the l1 norm in the penalty, in [0, 1]: 0 is l2, 1 is l1.
+    <p:fit_intercept>
+    <p:precompute>
+    <p:max_iter>
+    <p:copy_X>
+    <p:tol>
+    <p:warm_start>
+    <p:positive>
+    <p:random_state>
+    <p:selection>
+    <p:solver>
+    <p:n_jobs>
+    <p:verbose>
+
+    Attributes
+    ----------
+    <a:coef_regressor>
+    <a:intercept_regressor>
+    <a:n_iter_>
+    <a:common>
+
+    See Also
+    --------
+    Lasso : The l1 norm alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsum import ElasticNet
+    >>> X = np.arange(6.0)[:, None]
+    >>> np.round(ElasticNet(alpha=0.1, tol=1e-8, random_state=0).fit(X, 2 * X.ravel()).coef_, 3)
+    array([1.949])
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        l1_ratio: float = 0.5,
+        fit_intercept: bool = True,
+        precompute: Any = False,
+        max_iter: int = 1000,
+        copy_X: bool = True,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        positive: bool = False,
+        random_state: Any = None,
+        selection: str = "cyclic",
+        solver: str = "auto",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.precompute = precompute
+        self.max_iter = max_iter
+        self.copy_X = copy_X
+        self.tol = tol
+        self.warm_start = warm_start
+        self.positive = positive
+        self.random_state = random_state
+        self.selection = selection
+        self.solver = solver
+        self.n_jobs = n_jobs
+        self.verbose = verbose
