@@ -6,11 +6,12 @@ import os as _os
 # threads made alternating parallel regions some 50 times slower. Read once by libgomp, so first.
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from fastsum.backend import select_cpu_level as _select_cpu_level  # noqa: E402
+from fastsum.backend import select_cpu_level as _select_cpu_level
 
 _select_cpu_level()
 
 from fastsum._versions import show_versions  # noqa: E402
+from fastsum.jobs import FittedModel, load_model, save_model  # noqa: E402
 from fastsum.linear_model import (  # noqa: E402
     ElasticNet,
     Lasso,
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ElasticNet",
+    "FittedModel",
     "Lasso",
     "LogisticRegression",
     "Problem",
@@ -40,6 +42,8 @@ __all__ = [
     "SVRGRegressor",
     "Status",
     "__version__",
+    "load_model",
     "minimize",
+    "save_model",
     "show_versions",
 ]

@@ -23,7 +23,8 @@ def show_versions() -> None:
             version = "no metadata (run from a build folder)"
         print(f"{package:<14} {version}")
     levels = ", ".join(
-        name if runs else f"{name} (not on this CPU)" for name, runs in _kernels.cpu_levels().items()
+        name if runs else f"{name} (not on this CPU)"
+        for name, runs in _kernels.cpu_levels().items()
     )
     print(f"CPU level      {_kernels.cpu_level()} (built: {levels})")
     openmp = "OpenMP" if _kernels.has_openmp() else "no OpenMP"

@@ -103,9 +103,13 @@ class Certifier:
         return self._certify(W, W[-1].astype(np.float64), self.problem.fit_intercept)
 
     def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:
-        problem, S = self.problem, self.problem.total_weight
+        S = self.problem.total_weight
         with np.errstate(all="ignore"):  # a diverged W is reported by the objective, not by numpy
             value, shift = self._best_shift(free_intercept)
+            if self.problem.loss.coupled and free_intercept:
+                # softmax: a common shift of a problem's intercepts changes nothing; sum to 0
+                shift = shift - np.repeat((b + shift).reshape(self._B, -1).mean(axis=1), self._C)
+            self._shift = shift
             self.gradient = self._gradient()
             v = -self.gradient
             penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
@@ -119,6 +123,14 @@ class Certifier:
             gap = np.where(self.problem.penalty.alpha > 0, gap, np.inf)
             gap = self._with_best_dual(objective, gap)
         return Certificate(objective, gap, np.sqrt(subgradient), b + shift)
+
+    def curvature(self) -> FloatArray:
+        """l''(z_i) at the last point certified, with its best intercept, (n, B, C, C)."""
+        h = np.empty((self.problem.rows.n_rows, self._B, self._C, self._C))
+        _kernels.loss_curvature(
+            self.problem.task, self._margins, self._shift, h, self._work, self.n_threads
+        )
+        return h
 
     # ---- intercept
 
@@ -167,8 +179,6 @@ class Certifier:
                 gradient = np.where(better[:, None], new_gradient, gradient)
                 curvature = np.where(better[:, None, None], new_curvature, curvature)
                 damping = np.where(better, 1.0, damping / 2)
-            if self.problem.loss.coupled:  # softmax: a common shift changes nothing; sum to 0
-                shift -= np.repeat(shift.reshape(self._B, self._C).mean(axis=1), self._C)
         return self._loss_terms(shift, final=True)[0], shift
 
     # ---- gap

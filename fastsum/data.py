@@ -114,6 +114,22 @@ class Rows:
             _kernels.column_mass(block, p, out, start)
         return out
 
+    def columns(self, ids: npt.NDArray[np.int64]) -> FloatArray:
+        """The columns `ids` of X as a dense array, (n, len(ids)) float64."""
+        parts = []
+        for block in self.blocks:
+            if block.storage == "dense":
+                assert block.values is not None
+                parts.append(block.values[:, ids])
+                continue
+            assert block.indices is not None and block.indptr is not None
+            values = block.values if block.values is not None else np.ones(block.nnz)
+            matrix = sp.csr_array(
+                (values, block.indices, block.indptr), shape=(block.n_rows, self.n_cols)
+            )
+            parts.append(matrix[:, ids].toarray())
+        return np.concatenate(parts).astype(np.float64, copy=False)
+
     def checksum(self) -> int:
         """CRC-32 of shape and contents."""
         crc = zlib.crc32(repr((self.n_rows, self.n_cols, self.dtype.str, self.storage)).encode())
@@ -127,9 +143,9 @@ class Rows:
 def checksum(array: npt.NDArray[Any], start: int = 0) -> int:
     """CRC-32 of an array's bytes, without a copy of more than one row of a strided array."""
     if array.flags.c_contiguous:
-        return zlib.crc32(memoryview(array).cast("B") if array.size else b"", start)
+        return zlib.crc32(array.data.cast("B") if array.size else b"", start)
     for row in array:
-        start = zlib.crc32(np.ascontiguousarray(row), start)
+        start = zlib.crc32(np.ascontiguousarray(row).data.cast("B"), start)
     return start
 
 
@@ -179,7 +195,8 @@ def _dense_rows(X: npt.NDArray[Any]) -> Rows:
         X = X.astype(dtype, copy=False)
     block = _kernels.Block(
         "dense",
-        *X.shape,
+        X.shape[0],
+        X.shape[1],
         dtype.itemsize == 8,
         values=X,
         stride=X.strides[0] // dtype.itemsize,
@@ -207,14 +224,20 @@ def _sparse_rows(X: Any) -> Rows:
         indices = indices.astype(np.int32)
     if bool((values[:nnz] == 1).all()):
         block = _kernels.Block(
-            "ones", *X.shape, dtype.itemsize == 8, indices=indices, indptr=indptr
+            "ones", X.shape[0], X.shape[1], dtype.itemsize == 8, indices=indices, indptr=indptr
         )
         return Rows((block,), dtype, copied=", ".join(copied))
     if values.dtype != dtype:
         copied.append(f"{values.dtype} to {dtype}")
         values = values.astype(dtype)
     block = _kernels.Block(
-        "csr", *X.shape, dtype.itemsize == 8, values=values, indices=indices, indptr=indptr
+        "csr",
+        X.shape[0],
+        X.shape[1],
+        dtype.itemsize == 8,
+        values=values,
+        indices=indices,
+        indptr=indptr,
     )
     return Rows((block,), dtype, copied=", ".join(copied))
 

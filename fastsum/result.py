@@ -43,7 +43,13 @@ def trace_dtype(n_problems: int) -> np.dtype[Any]:
     """dtype of a trace: objective and gap have a value a problem if there are several."""
     number = ("f8",) if n_problems == 1 else ("f8", (n_problems,))
     return np.dtype(
-        [("phase", "U16"), ("passes", "f8"), ("seconds", "f8"), ("objective", *number), ("gap", *number)]
+        [
+            ("phase", "U16"),
+            ("passes", "f8"),
+            ("seconds", "f8"),
+            ("objective", *number),
+            ("gap", *number),
+        ]
     )
 
 

@@ -72,7 +72,9 @@ class Sampler:
         self.p: FloatArray | None = None
         if kind == "importance":
             total = float(self._lipschitz.sum())
-            share = self._lipschitz / total if total > 0 else np.full(self.n_active, 1 / self.n_active)
+            share = (
+                self._lipschitz / total if total > 0 else np.full(self.n_active, 1 / self.n_active)
+            )
             p = 0.5 / self.n_active + 0.5 * share
             self.p, self.q = self._spread(p, n), self._spread(1 / p, n)
             self._cumulative = np.cumsum(p)

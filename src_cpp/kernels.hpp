@@ -31,6 +31,10 @@ struct Kernels {
   Status (*loss_terms)(const Columns*, int64_t n_rows, const double* z, const double* b, double* u,
                        int32_t with_curvature, double* sums, double* work, int32_t n_threads);
 
+  // h (n_rows, B, C, C) <- l''(z + b), not weighted; work (n_threads, K).
+  Status (*loss_curvature)(const Columns*, int64_t n_rows, const double* z, const double* b,
+                           double* h, double* work, int32_t n_threads);
+
   // out (n_threads, B) += sum_i s_i [l(z + b) + l*(c u) - (z + b) c u] for one c a problem, (B,);
   // terms are >= 0 and clipped there. work (n_threads, 2 K).
   Status (*loss_gap)(const Columns*, int64_t n_rows, const double* z, const double* b,

@@ -64,6 +64,9 @@ def loss_terms(
     work: Array,
     n_threads: int,
 ) -> None: ...
+def loss_curvature(
+    task: Task, z: Array, b: Array, h: Array, work: Array, n_threads: int
+) -> None: ...
 def loss_gap(
     task: Task,
     z: Array,

@@ -223,6 +223,20 @@ def loss_terms(Task task, z, b, u, bint with_curvature, sums, work, int32_t n_th
         begin = end
 
 
+def loss_curvature(Task task, z, b, h, work, int32_t n_threads):
+    """h (n, B, C, C) <- l''(z + b); work (n_threads, K)."""
+    cdef int64_t n = task.n_rows, K = task.K, C = task.raw.n_outputs
+    cdef const double* margins_ = <const double*>address(z, 8 * n * K)
+    cdef const double* shift = <const double*>address(b, 8 * K)
+    cdef double* out = <double*>address(h, 8 * n * K * C, True)
+    cdef double* scratch = <double*>address(work, 8 * n_threads * K, True)
+    cdef c.Columns columns = task.at(0)
+    cdef c.Status status
+    with nogil:
+        status = c.kernels().loss_curvature(&columns, n, margins_, shift, out, scratch, n_threads)
+    raise_for(status)
+
+
 def loss_gap(Task task, z, b, u, scale, out, work, int32_t n_threads):
     """out (n_threads, B) += Fenchel-Young terms of the loss at the dual point scale * u."""
     cdef int64_t n = task.n_rows, K = task.K, B = task.raw.n_problems

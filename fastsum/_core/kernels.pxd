@@ -58,6 +58,8 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*column_mass)(const RowBlock*, const double*, double*) noexcept nogil
         Status (*loss_terms)(const Columns*, int64_t, const double*, const double*, double*,
                              int32_t, double*, double*, int32_t) noexcept nogil
+        Status (*loss_curvature)(const Columns*, int64_t, const double*, const double*, double*,
+                                 double*, int32_t) noexcept nogil
         Status (*loss_gap)(const Columns*, int64_t, const double*, const double*, const double*,
                            const double*, double*, double*, int32_t) noexcept nogil
         Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,

@@ -47,7 +47,7 @@ PARAMETERS = {
     "step_size": """step_size : float, default=None
     Step of the method; None takes the theory's.""",
     "copy_X": """copy_X : bool, default=True
-    Accepted for compatibility: X is never modified and copied only where its layout asks for it.""",
+    X is never modified, and copied only where its layout asks for it.""",
     "positive": """positive : bool, default=False
     Only False is supported.""",
     "precompute": """precompute : bool, default=False

@@ -137,9 +137,10 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         if problem.loss.coupled and len(self.classes_) == 2:
             # two coupled outputs decide by their difference: softmax(z)_1 = sigmoid(z_1 - z_0)
             coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
-        self.coef_ = self._last_coef = np.ascontiguousarray(coef)
+        self.coef_: Any = np.ascontiguousarray(coef)
+        self._last_coef = self.coef_
         self.intercept_ = intercept.astype(coef.dtype)
-        self.n_iter_ = result.n_iter
+        self.n_iter_: Any = result.n_iter
 
     def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
         coef, intercept = super()._starting_point(problem)

@@ -86,7 +86,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept).astype(coef.dtype)
         self.coef_ = self._last_coef = np.ascontiguousarray(coef)
         self.intercept_ = intercept if self.fit_intercept else 0.0
-        self.n_iter_ = result.n_iter
+        self.n_iter_: Any = result.n_iter
 
     def predict(self, X: Any) -> Array:
         """Predicted targets x . w + b.

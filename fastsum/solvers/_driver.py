@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.solvers import _newton as newton
 from fastsum.solvers._extrapolation import DEPTH, check_points, extrapolate, marks
 from fastsum.solvers._method import Method, State, Weights
 from fastsum.solvers._progress import ProgressBar
@@ -33,6 +34,8 @@ ROWS_PER_CALL = 1 << 16
 DIVERGED = 1e4
 # Iterates are kept for extrapolation where they are small beside the data, or small at all.
 SMALL_HISTORY = 1 << 20
+# Lengths tried of a Newton step.
+NEWTON_LENGTHS = (1.0, 0.3, 0.1)
 # A tol this small asks for the floor of the arithmetic.
 SETTLED = 1e-12
 PATIENCE = 4
@@ -80,6 +83,7 @@ def minimize(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     callback: Callback | None = None,
+    refine: bool = True,
     verbose: int = 0,
 ) -> Result:
     """Minimises a problem to a certified accuracy.
@@ -110,6 +114,10 @@ def minimize(
         Seed of the row order.
     callback : callable, default=None
         Called with a `Progress` after each certificate; a true return value stops the fit.
+    refine : bool, default=True
+        Try, at certificates, points beyond the method's own and take those that are certified
+        better: the extrapolation of kept iterates, and a Newton step where it costs less than the
+        passes made since the last certificate. False leaves the method as in its paper.
     verbose : int, default=0
         1 shows a progress bar with passes, objective and gap.
 
@@ -153,10 +161,10 @@ def minimize(
         state = method.start(start, rng)
         state["passes"] = 0
         shape = (DEPTH + 1, *start.shape)
-        if np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
+        if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
             state["history"], state["kept"] = np.zeros(shape, problem.dtype), 0
         warm = init is not None
-    run = _Run(problem, method, certifier, state, tol)
+    run = _Run(problem, method, certifier, state, tol, refine)
     with ProgressBar(verbose, method.name, max_iter) as bar:
         status = run.loop(max_iter, max_time, warm, callback, bar)
     return run.result(status)
@@ -166,10 +174,17 @@ class _Run:
     """One fit: the state, the last certificate and the best point seen."""
 
     def __init__(
-        self, problem: Problem, method: Method, certifier: Certifier, state: State, tol: float
+        self,
+        problem: Problem,
+        method: Method,
+        certifier: Certifier,
+        state: State,
+        tol: float,
+        refine: bool,
     ):
         self.problem, self.method, self.certifier = problem, method, certifier
-        self.state, self.tol = state, tol
+        self.state, self.tol, self.refine = state, tol, refine
+        self.phase = method.name
         self.began, self.began_at = time.perf_counter(), int(state["passes"])
         self.records: list[tuple[Any, ...]] = []
         self.best: tuple[float, Weights, Certificate] | None = None
@@ -196,12 +211,13 @@ class _Run:
             # certify; at points fixed by the total number of passes also mend the state
             status = self._certify()
             if self.state["passes"] == check and status is not Status.DIVERGED:
-                if status is None:
-                    status = self._extrapolate()
+                if status is None and self.refine:
+                    status = self._refine(check - last)
                 self.method.refresh(self.state)
                 last, check = next(checks)
             # record
             self._record()
+            self.phase = self.method.name
             bar.update(self.passes, self.certificate, self.target())
             # stop
             if status is not None:
@@ -232,28 +248,56 @@ class _Run:
                 self.state["history"][slot] = self.state["weights"]
                 self.state["kept"] = slot + 1 if slot in (0, self.state["kept"]) else 0
 
-    def _extrapolate(self) -> Status | None:
-        """Moves to the extrapolated point of each problem whose certificate is better there."""
-        if self.state.get("kept", 0) != DEPTH + 1:
-            return None
-        here, W = self.certificate, self.state["weights"]
-        ahead = extrapolate(self.state["history"], self.problem.columns)
-        there = self.certifier(ahead)
+    def _refine(self, interval: int) -> Status | None:
+        """Tries better points than the method's own; a status if the fit is over there.
+
+        A Newton step if it costs no more than the `interval` passes since the last certificate,
+        else the extrapolation of the iterates kept. Each is taken, problem by problem, only where
+        its certificate is better.
+        """
+        moved, status, budget = False, None, float(interval)
+        while status is None:
+            budget -= newton.cost(self.problem, self.state["weights"])
+            if budget < 0:
+                break
+            moved, status = self._newton_step()
+            if not moved:
+                break
+        if not moved and self.state.get("kept", 0) == DEPTH + 1:
+            ahead = extrapolate(self.state["history"], self.problem.columns)
+            moved, status = self._move("extrapolation", ahead)
+        return status
+
+    def _newton_step(self) -> tuple[bool, Status | None]:
+        """A Newton step, shortened until some problem is certified better; whether any is."""
+        W = self.state["weights"]
+        delta = newton.direction(self.problem, W, self.certifier)
+        for length in NEWTON_LENGTHS:
+            moved, status = self._move("newton", newton.along(self.problem, W, delta, length))
+            if moved:
+                return moved, status
+        return False, None
+
+    def _move(self, phase: str, ahead: Weights) -> tuple[bool, Status | None]:
+        """Moves the problems whose certificate is better to `ahead`; whether any did."""
+        here, there = self.certificate, self.certifier(ahead)
         rounding = 4 * EPS * np.abs(here.objective)
         with np.errstate(invalid="ignore"):
             better = (there.subgradient < here.subgradient) | (there.gap < here.gap)
             better &= there.objective <= here.objective + rounding
+            better |= there.objective < here.objective - 1e3 * rounding
         if not better.any():
-            return None
+            return False, None
         columns = np.repeat(better, self.problem.columns.n_outputs)
         ahead[-1] = there.intercept
-        W[:, columns] = ahead[:, columns]
+        self.state["weights"][:, columns] = ahead[:, columns]
         # the certificate's derivatives are a table and a snapshot of the new point
         self.method.relocate(
             self.state, self.certifier.derivatives, self.certifier.gradient, columns
         )
         self.state["kept"] = 0
-        return self._judge(here.merged(there, better))
+        self.phase = phase
+        return True, self._judge(here.merged(there, better))
 
     def _late(self, max_time: float | None) -> bool:
         return max_time is not None and time.perf_counter() - self.began >= max_time
@@ -274,7 +318,6 @@ class _Run:
         squares) can fall far below the rounding of the objective, and the coefficients gain digits
         with it.
         """
-        null = self.certifier.null
         self.certificate = certificate
         total = float(certificate.objective.sum())
         if self.best is None or total <= self.best[0]:
@@ -309,11 +352,10 @@ class _Run:
         return self.tol * self.certifier.tolerance_scale()
 
     def _record(self) -> None:
+        """A line of the trace; its phase is what made the point: the method or a refinement."""
         c = self.certificate
         seconds = time.perf_counter() - self.began
-        self.records.append(
-            (self.method.name, self.passes, seconds, _plain(c.objective), _plain(c.gap))
-        )
+        self.records.append((self.phase, self.passes, seconds, _plain(c.objective), _plain(c.gap)))
 
     def _progress(self) -> Progress:
         c = self.certificate
@@ -359,7 +401,9 @@ def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
     """The result of max_iter=0: all coefficients and intercepts 0."""
     certificate = certifier.at_zero()
     return Result(
-        coef=np.zeros((problem.rows.n_cols, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype),
+        coef=np.zeros(
+            (problem.rows.n_cols, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype
+        ),
         intercept=_plain(certificate.intercept),
         objective=_plain(certificate.objective),
         dual_gap=_plain(certificate.gap),

@@ -1,7 +1,7 @@
 """Nonlinear acceleration of the iterates of a linearly convergent method.
 
-Late in a fit the error lies in a few slow directions, and equally spaced iterates x_0, ..., x_m show
-what they converge to: with residuals r_k = x_{k+1} - x_k, the weights c that minimise
+Late in a fit the error lies in a few slow directions, and equally spaced iterates x_0, ..., x_m
+show what they converge to: with residuals r_k = x_{k+1} - x_k, the weights c that minimise
 ||sum_k c_k r_k||^2 + lambda ||c||^2 subject to sum c = 1 give the point sum_k c_k x_{k+1}
 (Scieur, d'Aspremont, Bach, NIPS 2016, Algorithm 1; for SAGA and SVRG: Scieur, Bach, d'Aspremont,
 NIPS 2017). The driver takes it only if its certificate is better, so nothing is risked but a read.

@@ -52,7 +52,9 @@ def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike)
         return W
     coef: npt.NDArray[Any] = np.asarray(init[0])
     if coef.size != d * K or coef.shape[0] != d:
-        raise ValueError(f"init has coefficients of shape {coef.shape}; the problem needs ({d}, {K})")
+        raise ValueError(
+            f"init has coefficients of shape {coef.shape}; the problem needs ({d}, {K})"
+        )
     W[:-1] = coef.reshape(d, K)
     W[-1] = init[1] if problem.fit_intercept else 0.0
     if not np.isfinite(W).all():

@@ -36,8 +36,8 @@ class Saga(PerSampleMethod):
         if needed > 0.8 * free:
             raise MemoryError(
                 f"saga's gradient table needs {needed / 1e9:.1f} GB (n x K = "
-                f"{problem.rows.n_rows:,} x {problem.K} scalars), but {free / 1e9:.1f} GB of memory "
-                "are free: use solver='svrg', which can do without a table, or float32 data"
+                f"{problem.rows.n_rows:,} x {problem.K} scalars), but {free / 1e9:.1f} GB are "
+                "free: use solver='svrg', which can do without a table, or float32 data"
             )
         super().__init__(problem, **options)  # type: ignore[arg-type]
 

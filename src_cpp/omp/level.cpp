@@ -38,8 +38,8 @@ static Status steps(int32_t solver, const RowBlock* block, const StepArgs* a) {
 
 extern const Kernels table;
 const Kernels table = {
-  FASTSUM_TEXT(FASTSUM_LEVEL), margins,  add_transposed, row_norms, column_mass,
-  loss_terms,                  loss_gap, penalty_terms,  steps,
+  FASTSUM_TEXT(FASTSUM_LEVEL), margins,        add_transposed, row_norms,     column_mass,
+  loss_terms,                  loss_curvature, loss_gap,       penalty_terms, steps,
 };
 
 }  // namespace fastsum::FASTSUM_LEVEL

@@ -125,6 +125,21 @@ inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, cons
   return kOk;
 }
 
+inline Status loss_curvature(const Columns* c, int64_t n_rows, const double* z, const double* b,
+                             double* h, double* work, int32_t n_threads) {
+  const LossOps& loss = kLosses[c->loss];
+  const int64_t B = c->n_problems, C = c->n_outputs, K = B * C;
+  parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+    double* m = work + part * K;
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
+      for (int64_t q = 0; q < B; ++q)
+        loss.second(m + q * C, c->targets.at(i, q), C, h + (i * B + q) * C * C);
+    }
+  });
+  return kOk;
+}
+
 inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const double* b,
                        const double* u, const double* scale, double* out, double* work,
                        int32_t n_threads) {
