@@ -1,9 +1,12 @@
 """Shared set-up of the tests."""
 
+import os
 import sys
 from pathlib import Path
 
-# ``python -m pytest`` puts the checkout on the path; its fastsum/ has no compiled core. An editable
-# install does not need the path, it brings its own finder.
+# The checkout's fastsum/ has no compiled core, the installed one has. So the checkout must not be
+# on the path: neither here, where ``python -m pytest`` puts it, nor in the processes that tests
+# start. An editable install does not need it, that brings its own finder.
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+os.environ["PYTHONSAFEPATH"] = "1"
