@@ -17,7 +17,7 @@ from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
-MAX_NEWTON = 100
+MAX_NEWTON = 50
 ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
 
 
@@ -164,11 +164,12 @@ class Certifier:
         shift = np.zeros(self._K)
         if free:
             damping = np.ones(self._B)
+            floor = 16 * EPS**2 * len(self._margins)  # rounding of sums of n terms, squared
             value, gradient, curvature = self._loss_terms(shift)
             for _ in range(MAX_NEWTON):
                 step = _newton_step(gradient, curvature)
                 decrease = -(step * gradient).sum(axis=1)  # twice the decrease to come
-                todo = decrease > 16 * EPS**2 * np.abs(value)  # below: rounding of the sums
+                todo = decrease > floor * np.abs(value)
                 if not todo.any():
                     break
                 trial = shift + np.where(todo[:, None], damping[:, None] * step, 0.0).ravel()
