@@ -59,7 +59,7 @@ class FiniteSumEstimator(BaseEstimator):
     def __getstate__(self) -> Any:
         state = super().__getstate__()
         if isinstance(state, dict):
-            for name in ("_last", "_last_coef"):  # the solver's tables do not travel with the model
+            for name in ("_last", "_last_point"):  # the solver's tables do not travel with the model
                 state.pop(name, None)
         return state
 
@@ -107,10 +107,21 @@ class FiniteSumEstimator(BaseEstimator):
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         last = getattr(self, "_last", None)
-        if last is not None and self.coef_ is self._last_coef:
+        if last is not None and self._is_at_last_point():
             return last
         coef, intercept = self._starting_point(problem)
         return (coef, intercept) if coef.size == problem.rows.n_cols * problem.K else None
+
+    def _remember_point(self) -> None:
+        """Keeps a copy of the fitted point, to see on a warm start whether the user moved it."""
+        if self.warm_start:
+            self._last_point = np.array(self.coef_), np.array(self.intercept_)
+
+    def _is_at_last_point(self) -> bool:
+        if not isinstance(self.coef_, np.ndarray):
+            return False
+        coef, intercept = self._last_point
+        return np.array_equal(self.coef_, coef) and np.array_equal(self.intercept_, intercept)
 
     def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
         """coef_ and intercept_ as a start for the problem."""

@@ -95,6 +95,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         weights = self._with_class_weight(codes, weights)
         problem = self._problem(rows, codes, weights)
         self._unpack(self._solve(problem), problem)
+        self._remember_point()
         return self
 
     def _with_class_weight(self, codes: Array, weights: Array | None) -> Array | None:
@@ -138,7 +139,6 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             # two coupled outputs decide by their difference: softmax(z)_1 = sigmoid(z_1 - z_0)
             coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
         self.coef_: Any = np.ascontiguousarray(coef)
-        self._last_coef = self.coef_
         self.intercept_ = intercept.astype(coef.dtype)
         self.n_iter_: Any = result.n_iter
 
@@ -453,7 +453,7 @@ class LogisticRegression(LinearClassifier):
     _parameter_constraints: ClassVar[Constraints] = {
         **SHARED_CONSTRAINTS,
         "penalty": [Hidden(StrOptions({"deprecated"})), None, str],
-        "C": [POSITIVE],
+        "C": [Interval(Real, 0, None, closed="right")],  # np.inf is no penalty
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "dual": ["boolean"],
         "intercept_scaling": [POSITIVE],

@@ -77,6 +77,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             fit_intercept=self.fit_intercept,
         )
         self._unpack(self._solve(problem), y)
+        self._remember_point()
         return self
 
     def _unpack(self, result: Result, y: Array) -> None:
@@ -84,7 +85,9 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         coef, intercept = result.coef.T, result.intercept
         if y.ndim == 2:
             coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept).astype(coef.dtype)
-        self.coef_ = self._last_coef = np.ascontiguousarray(coef)
+        else:
+            intercept = coef.dtype.type(intercept)
+        self.coef_ = np.ascontiguousarray(coef)
         self.intercept_ = intercept if self.fit_intercept else 0.0
         self.n_iter_: Any = result.n_iter
 
@@ -339,6 +342,8 @@ class Ridge(LinearRegressor):
 
     def _unpack(self, result: Result, y: Array) -> None:
         super()._unpack(result, y)
+        if y.ndim == 2 and y.shape[1] == 1:  # scikit-learn's shapes: coef_ (d,), intercept_ (1,)
+            self.coef_ = self.coef_[0]
         self.n_iter_ = np.full(1 if y.ndim == 1 else y.shape[1], result.n_iter, dtype=np.int32)
 
 
