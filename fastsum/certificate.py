@@ -30,7 +30,9 @@ class Certificate:
     objective : (B,) array
         F(w, b) at the best intercept for w.
     gap : (B,) array
-        Bound on F(w, b) - min F; inf without a penalty.
+        Bound on F(w, b) - min F, the best dual value seen included; inf without a penalty.
+    own_gap : (B,) array
+        The same from this point alone: it does not depend on what was certified before.
     subgradient : (B,) array
         Norm of the minimum-norm subgradient of F.
     intercept : (K,) array
@@ -39,6 +41,7 @@ class Certificate:
 
     objective: FloatArray
     gap: FloatArray
+    own_gap: FloatArray
     subgradient: FloatArray
     intercept: FloatArray
 
@@ -48,6 +51,7 @@ class Certificate:
         return Certificate(
             np.where(where, other.objective, self.objective),
             np.where(where, other.gap, self.gap),
+            np.where(where, other.own_gap, self.own_gap),
             np.where(where, other.subgradient, self.subgradient),
             np.where(np.repeat(where, C), other.intercept, self.intercept),
         )
@@ -95,7 +99,7 @@ class Certifier:
         self._margins[...] = 0.0
         zero = self._certify(self._zeros, np.zeros(self._K), False)
         gap = self.null.gap + np.maximum(zero.objective - self.null.objective, 0.0)
-        return Certificate(zero.objective, gap, zero.subgradient, zero.intercept)
+        return Certificate(zero.objective, gap, gap, zero.subgradient, zero.intercept)
 
     def __call__(self, W: npt.NDArray[Any]) -> Certificate:
         """Certificate of weights W (d + 1, K) with the intercept in the last row."""
@@ -120,9 +124,9 @@ class Certifier:
                     terms = terms + self._loss_gap(shift, scale) / S
                 gap = np.fmin(gap, terms)
             objective = value / S + penalty
-            gap = np.where(self.problem.penalty.alpha > 0, gap, np.inf)
-            gap = self._with_best_dual(objective, gap)
-        return Certificate(objective, gap, np.sqrt(subgradient), b + shift)
+            own_gap = np.where(self.problem.penalty.alpha > 0, gap, np.inf)
+            gap = self._with_best_dual(objective, own_gap)
+        return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
 
     def curvature(self) -> FloatArray:
         """l''(z_i) at the last point certified, with its best intercept, (n, B, C, C)."""

@@ -111,7 +111,7 @@ def minimize(
     n_jobs : int, default=None
         Threads of the full passes; None is 1 or the joblib context, -1 all CPUs.
     random_state : int, RandomState instance or None, default=None
-        Seed of the row order.
+        Seed of the row order; None is a fixed seed, so that equal calls give equal results.
     callback : callable, default=None
         Called with a `Progress` after each certificate; a true return value stops the fit.
     refine : bool, default=True
@@ -155,11 +155,11 @@ def minimize(
     state = carried_state(init, problem, method.name)
     warm = state is not None
     if state is None:
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-        rng = np.random.Generator(np.random.PCG64(seed))
+        rng = np.random.Generator(np.random.PCG64(_seed(random_state)))
         start = initial_weights(init, problem, certifier.null.intercept)
         state = method.start(start, rng)
-        state["passes"] = 0
+        state["passes"], state["stalled"] = 0, 0
+        state["merit"] = np.full(problem.columns.n_problems, np.inf)
         shape = (DEPTH + 1, *start.shape)
         if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
             state["history"], state["kept"] = np.zeros(shape, problem.dtype), 0
@@ -189,7 +189,6 @@ class _Run:
         self.records: list[tuple[Any, ...]] = []
         self.best: tuple[float, Weights, Certificate] | None = None
         self.certificate = certifier.null
-        self.merit, self.stalled = np.full(problem.columns.n_problems, np.inf), 0
 
     def loop(
         self,
@@ -213,6 +212,7 @@ class _Run:
             if self.state["passes"] == check and status is not Status.DIVERGED:
                 if status is None and self.refine:
                     status = self._refine(check - last)
+                self._count_progress()
                 self.method.refresh(self.state)
                 last, check = next(checks)
             # record
@@ -283,7 +283,7 @@ class _Run:
         here, there = self.certificate, self.certifier(ahead)
         rounding = 4 * EPS * np.abs(here.objective)
         with np.errstate(invalid="ignore"):
-            better = (there.subgradient < here.subgradient) | (there.gap < here.gap)
+            better = (there.subgradient < here.subgradient) | (there.own_gap < here.own_gap)
             better &= there.objective <= here.objective + rounding
             better |= there.objective < here.objective - 1e3 * rounding
         if not better.any():
@@ -311,26 +311,29 @@ class _Run:
         return self._judge(certificate)
 
     def _judge(self, certificate: Certificate) -> Status | None:
-        """Makes the certificate of the current weights the last one; a status if that is enough.
-
-        A tol of SETTLED or less asks for all that the arithmetic can give: the fit then goes on
-        until PATIENCE certificates in a row have not gained a factor of ten, for the gap (a sum of
-        squares) can fall far below the rounding of the objective, and the coefficients gain digits
-        with it.
-        """
+        """Makes the certificate of the current weights the last one; a status if that is enough."""
         self.certificate = certificate
         total = float(certificate.objective.sum())
         if self.best is None or total <= self.best[0]:
             self.best = (total, self.state["weights"].copy(), certificate)
-        penalised = self.problem.penalty.alpha > 0
-        merit = np.where(penalised, certificate.gap, certificate.subgradient**2)
-        if self.tol <= SETTLED:
-            gained = merit < 0.1 * self.merit
-            self.merit = np.where(gained, merit, self.merit)
-            self.stalled = 0 if gained.any() else self.stalled + 1
-            if self.stalled < PATIENCE and merit.any():
-                return None
+        if self.tol <= SETTLED and self.state["stalled"] < PATIENCE:
+            return None
         return self._reached()
+
+    def _count_progress(self) -> None:
+        """Counts the checks in a row that have not gained a factor of ten.
+
+        A tol of SETTLED or less asks for all that the arithmetic can give: the fit then goes on
+        until there are PATIENCE of them, for the gap (a sum of squares) can fall far below the
+        rounding of the objective, and the coefficients gain digits with it.
+        """
+        c = self.certificate
+        merit = np.where(self.problem.penalty.alpha > 0, c.own_gap, c.subgradient**2)
+        gained = merit < 0.1 * self.state["merit"]
+        self.state["merit"] = np.where(gained, merit, self.state["merit"])
+        self.state["stalled"] = 0 if gained.any() else self.state["stalled"] + 1
+        if not merit.any():
+            self.state["stalled"] = PATIENCE
 
     def _reached(self) -> Status | None:
         """The status if the last certificate is within tol or at the floor, for all problems."""
@@ -426,6 +429,12 @@ def _check_settings(
     for name, value in (("max_time", max_time), ("step_size", step_size)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive number or None, got {value!r}")
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    if random_state is None:
+        return 0
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _plain(values: npt.NDArray[np.float64]) -> Any:
