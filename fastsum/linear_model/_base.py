@@ -59,7 +59,10 @@ class FiniteSumEstimator(BaseEstimator):
     def __getstate__(self) -> Any:
         state = super().__getstate__()
         if isinstance(state, dict):
-            for name in ("_last", "_last_point"):  # the solver's tables do not travel with the model
+            for name in (
+                "_last",
+                "_last_point",
+            ):  # the solver's tables do not travel with the model
                 state.pop(name, None)
         return state
 
