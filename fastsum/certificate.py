@@ -143,22 +143,23 @@ class Certifier:
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Loss sums at z + shift: value (B,), gradient (B, C) and curvature (B, C, C) in b.
 
-        `final` fills `derivatives` and leaves the curvature at 0.
+        Fills `derivatives`; `final` leaves the curvature at 0.
         """
-        B, C = self._B, self._C
+        B, C, K = self._B, self._C, self._K
         sums = np.zeros((self.n_threads, self._width))
         _kernels.loss_terms(
             self.problem.task,
             self._margins,
             shift,
-            self.derivatives if final else None,
+            self.derivatives,
             not final,
             sums,
             self._work,
             self.n_threads,
         )
-        value, gradient, curvature = np.split(sums.sum(axis=0), [B, B + self._K])
-        return value, gradient.reshape(B, C), curvature.reshape(B, C, C)
+        total = sums[0] if self.n_threads == 1 else sums.sum(axis=0)
+        gradient, curvature = total[B : B + K], total[B + K :]
+        return total[:B], gradient.reshape(B, C), curvature.reshape(B, C, C)
 
     def _best_shift(self, free: bool) -> tuple[FloatArray, FloatArray]:
         """Loss sums (B,) and the change of b that minimises them (eq. 7); fills derivatives.
@@ -166,25 +167,32 @@ class Certifier:
         Newton's method on the stored margins; a step that does not decrease the loss is halved.
         """
         shift = np.zeros(self._K)
-        if free:
-            damping = np.ones(self._B)
-            floor = 16 * EPS**2 * len(self._margins)  # rounding of sums of n terms, squared
-            value, gradient, curvature = self._loss_terms(shift)
-            for _ in range(MAX_NEWTON):
-                step = _newton_step(gradient, curvature)
-                decrease = -(step * gradient).sum(axis=1)  # twice the decrease to come
-                todo = decrease > floor * np.abs(value)
-                if not todo.any():
-                    break
-                trial = shift + np.where(todo[:, None], damping[:, None] * step, 0.0).ravel()
-                new_value, new_gradient, new_curvature = self._loss_terms(trial)
-                better = new_value <= value + 4 * EPS * np.abs(value)
-                shift = np.where(np.repeat(better, self._C), trial, shift)
-                value = np.where(better, new_value, value)
-                gradient = np.where(better[:, None], new_gradient, gradient)
-                curvature = np.where(better[:, None, None], new_curvature, curvature)
-                damping = np.where(better, 1.0, damping / 2)
-        return self._loss_terms(shift, final=True)[0], shift
+        if not free:
+            return self._loss_terms(shift, final=True)[0], shift
+        value, gradient, curvature = self._loss_terms(shift)
+        evaluated, damping = shift, np.ones((self._B, 1))
+        floor = 16 * EPS**2 * len(self._margins)  # rounding of sums of n terms, squared
+        for _ in range(MAX_NEWTON):
+            step = damping * _newton_step(gradient, curvature)
+            decrease = -(step * gradient).sum(axis=1)
+            todo = decrease > floor * damping[:, 0] * np.abs(value)
+            if not todo.any():
+                break
+            evaluated = trial = shift + (step * todo[:, None]).ravel()
+            new_value, new_gradient, new_curvature = self._loss_terms(trial)
+            better = new_value <= value + 4 * EPS * np.abs(value)
+            if better.all():
+                shift, value, gradient, curvature = trial, new_value, new_gradient, new_curvature
+                damping[:] = 1.0
+                continue
+            shift = np.where(np.repeat(better, self._C), trial, shift)
+            value = np.where(better, new_value, value)
+            gradient = np.where(better[:, None], new_gradient, gradient)
+            curvature = np.where(better[:, None, None], new_curvature, curvature)
+            damping = np.where(better[:, None], 1.0, damping / 2)
+        if evaluated is not shift:  # the derivatives are those of a step not taken
+            value = self._loss_terms(shift, final=True)[0]
+        return value, shift
 
     # ---- gap
 

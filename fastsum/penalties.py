@@ -8,6 +8,7 @@ names below are values of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -34,12 +35,12 @@ class Penalty:
     name: ClassVar[str] = "penalty"
     formula: ClassVar[str] = ""
 
-    @property
+    @cached_property
     def l1(self) -> FloatArray:
         """alpha l1_ratio, (B,)."""
         return self.alpha * self.l1_ratio
 
-    @property
+    @cached_property
     def l2(self) -> FloatArray:
         """alpha (1 - l1_ratio), (B,)."""
         return self.alpha * (1.0 - self.l1_ratio)

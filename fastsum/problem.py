@@ -73,7 +73,9 @@ class Problem:
         columns: Columns | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss)
-        labels = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator="Problem")
+        labels = np.asarray(y)
+        if columns is None:  # else an estimator made and checked them
+            labels = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels.ravel()
         if labels.shape[0] != rows.n_rows:
@@ -120,12 +122,12 @@ class Problem:
             self.sample_weight,
         )
 
-    @property
+    @cached_property
     def l1(self) -> FloatArray:
         """alpha l1_ratio of each column, (K,)."""
         return np.repeat(self.penalty.l1, self.columns.n_outputs)
 
-    @property
+    @cached_property
     def l2(self) -> FloatArray:
         """alpha (1 - l1_ratio) of each column, (K,)."""
         return np.repeat(self.penalty.l2, self.columns.n_outputs)

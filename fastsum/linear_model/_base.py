@@ -17,7 +17,7 @@ from fastsum.data import Rows, as_rows, check_sparse_structure
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.sampling import KINDS
-from fastsum.solvers import minimize
+from fastsum.solvers import solve
 from fastsum.threads import resolve_n_threads
 
 Array = npt.NDArray[Any]
@@ -85,7 +85,7 @@ class FiniteSumEstimator(BaseEstimator):
 
     def _solve(self, problem: Problem) -> Result:
         """Minimises the problem and sets what every estimator reports."""
-        result = minimize(
+        result = solve(
             problem,
             getattr(self, "solver", self._solver),
             tol=self.tol,
@@ -96,6 +96,7 @@ class FiniteSumEstimator(BaseEstimator):
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             verbose=int(self.verbose),
+            keep_state=bool(self.warm_start),
         )
         self.dual_gap_ = result.dual_gap
         self.objective_ = result.objective
@@ -134,7 +135,7 @@ class FiniteSumEstimator(BaseEstimator):
         """coef_ and intercept_ as the engine has them: (d,) or (d, K), and (K,)."""
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
         coef = coef[0] if coef.ndim == 2 and coef.shape[0] == 1 else coef.T
-        return coef, np.asarray(self.intercept_)
+        return coef, np.asarray(getattr(self, "intercept_", 0.0))  # unset beside a given coef_
 
     def _margins(self, X: Any) -> Array:
         """X w + b, (n, K), threaded by blocks of rows."""

@@ -145,6 +145,41 @@ def minimize(
     >>> str(result.status), abs(float(result.coef[0])) < 1e-3
     ('converged', True)
     """
+    return solve(
+        problem,
+        solver,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        step_size=step_size,
+        sampling=sampling,
+        init=init,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        callback=callback,
+        refine=refine,
+        verbose=verbose,
+    )
+
+
+def solve(
+    problem: Problem,
+    solver: str,
+    *,
+    tol: float,
+    max_iter: int,
+    max_time: float | None = None,
+    step_size: float | None,
+    sampling: str,
+    init: Init,
+    n_jobs: int | None,
+    random_state: int | np.random.RandomState | None,
+    callback: Callback | None = None,
+    refine: bool = True,
+    verbose: int,
+    keep_state: bool = True,
+) -> Result:
+    """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
     _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
     n_threads = resolve_n_threads(n_jobs)
     kind = resolve_solver(solver, problem)
@@ -167,7 +202,7 @@ def minimize(
     run = _Run(problem, method, certifier, state, tol, refine)
     with ProgressBar(verbose, method.name, max_iter) as bar:
         status = run.loop(max_iter, max_time, warm, callback, bar)
-    return run.result(status)
+    return run.result(status, keep_state)
 
 
 class _Run:
@@ -375,7 +410,7 @@ class _Run:
             _plain(c.intercept),
         )
 
-    def result(self, status: Status) -> Result:
+    def result(self, status: Status, keep_state: bool) -> Result:
         """The result, after a warning if the accuracy asked for was not reached."""
         W, certificate = self.state["weights"], self.certificate
         if status is Status.DIVERGED:
@@ -383,7 +418,8 @@ class _Run:
                 W = initial_weights(None, self.problem, self.certifier.null.intercept)
             else:
                 _, W, certificate = self.best
-        seal(self.state, self.problem, self.method.name)
+        if keep_state:
+            seal(self.state, self.problem, self.method.name)
         result = Result(
             coef=(W[:-1, 0] if W.shape[1] == 1 else W[:-1]).copy(),
             intercept=_plain(certificate.intercept),
@@ -394,7 +430,7 @@ class _Run:
             solver=self.method.name,
             status=status,
             message=SENTENCES[status],
-            state=self.state if status is not Status.DIVERGED else {},
+            state=self.state if keep_state and status is not Status.DIVERGED else {},
         )
         _warn(result, self.target(), certificate, self.problem)
         return result

@@ -20,6 +20,8 @@ _SOLVER_IDS = _kernels.solver_registry()
 # c^2 of eq. (15) in units of the mean squared row norm: a tenth keeps L within 10 % of what it is
 # without an intercept and conditions b like the other coefficients.
 INTERCEPT_SHARE = 0.1
+# Tables of this many bytes are allocated without a look at the free memory.
+SMALL_TABLE = 1 << 24
 
 
 class Method(ABC):
@@ -107,6 +109,7 @@ class PerSampleMethod(Method):
         self.l1, self.l2 = problem.l1.astype(dtype), problem.l2.astype(dtype)
         self.density = self._density(dtype) if rows.sparse else None
         self._work = np.empty(5 * problem.K)
+        self._rng_mark: npt.NDArray[np.uint64] | None = None
 
     def _density(self, dtype: np.dtype[Any]) -> Weights:
         """D_j = 1 / sum of p_i over the rows that hold column j, eq. (11); 0 for empty columns."""
@@ -117,7 +120,7 @@ class PerSampleMethod(Method):
 
     def sweep(self, state: State, n_passes: int) -> None:
         """Steps of the kernel along freshly drawn passes."""
-        rng = rng_from_state(state["rng"])
+        rng = self._rng_of(state)
         problem, rows = self.problem, self.problem.rows
         for block, order in self.sampler.draw(rng, n_passes):
             _kernels.steps(
@@ -138,7 +141,13 @@ class PerSampleMethod(Method):
                 tuple(state.get(name) for name in self.tables),
                 self._work,
             )
-        state["rng"] = rng_state(rng)
+        state["rng"] = self._rng_mark = rng_state(rng)
+
+    def _rng_of(self, state: State) -> np.random.Generator:
+        """The generator of the state: the last sweep's if the state is as that left it."""
+        if state["rng"] is not self._rng_mark:
+            self._rng = rng_from_state(state["rng"])
+        return self._rng
 
     def gradient_rows(
         self, derivatives: npt.NDArray[np.float64], gradient: npt.NDArray[np.float64]
@@ -164,6 +173,11 @@ class PerSampleMethod(Method):
 def table_bytes(problem: Problem) -> int:
     """Size of one stored scalar a row and column, n K."""
     return problem.rows.n_rows * problem.K * problem.dtype.itemsize
+
+
+def fits(n_bytes: int, share: float) -> bool:
+    """Whether n_bytes are less than a share of the free memory; a small table always fits."""
+    return n_bytes <= SMALL_TABLE or n_bytes < share * available_memory()
 
 
 def available_memory() -> float:

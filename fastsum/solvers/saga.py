@@ -12,6 +12,7 @@ from fastsum.solvers._method import (
     State,
     Weights,
     available_memory,
+    fits,
     table_bytes,
 )
 
@@ -32,8 +33,9 @@ class Saga(PerSampleMethod):
     tables = ("table",)
 
     def __init__(self, problem: Problem, **options: object):
-        needed, free = table_bytes(problem), available_memory()
-        if needed > 0.8 * free:
+        needed = table_bytes(problem)
+        if not fits(needed, 0.8):
+            free = available_memory()
             raise MemoryError(
                 f"saga's gradient table needs {needed / 1e9:.1f} GB (n x K = "
                 f"{problem.rows.n_rows:,} x {problem.K} scalars), but {free / 1e9:.1f} GB are "

@@ -15,7 +15,7 @@ from fastsum.solvers._method import (
     PerSampleMethod,
     State,
     Weights,
-    available_memory,
+    fits,
     table_bytes,
 )
 
@@ -38,7 +38,7 @@ class Svrg(PerSampleMethod):
     tables = ("snapshot_derivatives",)
 
     def __init__(self, problem: Problem, **options: object):
-        self.store_derivatives = table_bytes(problem) < 0.25 * available_memory()
+        self.store_derivatives = fits(table_bytes(problem), 0.25)
         super().__init__(problem, **options)  # type: ignore[arg-type]
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
