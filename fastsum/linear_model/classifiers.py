@@ -2,306 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from fastsum.columns import Columns
-from fastsum.linear_model._base import (
-    POSITIVE,
-    SHARED_CONSTRAINTS,
-    SOLVER_CONSTRAINTS,
-    Array,
-    Constraints,
-    FiniteSumEstimator,
-)
+from fastsum.linear_model._base import POSITIVE, SHARED_CONSTRAINTS, Constraints
+from fastsum.linear_model._classifier import LinearClassifier, SolverClassifier
 from fastsum.linear_model._docs import documented
-from fastsum.losses import LOSSES
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.solvers._registry import SOLVER_NAMES
 
-CLASSIFICATION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain != "real")
-_WEIGHTED_BALANCE = "sample_weight" in inspect.signature(compute_class_weight).parameters
-
-
-def _has_probabilities(estimator: LinearClassifier) -> bool:
-    name = getattr(estimator, "loss", "logistic")
-    if name in LOSSES and not LOSSES[name].has_probabilities:
-        raise AttributeError(
-            f"loss={name!r} is not the likelihood of a probability model: use loss='logistic' or "
-            "'multinomial', or wrap the estimator in CalibratedClassifierCV"
-        )
-    return True
-
-
-class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
-    """A linear classifier over the engine; subclasses say which problem it solves."""
-
-    def _loss_name(self) -> str:
-        return str(self.loss)
-
-    def _strengths(self, total_weight: float) -> tuple[float, float]:
-        """alpha and l1_ratio of the objective (1) for weights that sum to total_weight."""
-        return self.alpha, self.l1_ratio
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Any:
-        """Fits the model.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Training rows; never modified. float32 and CSR are kept as they are.
-        y : array-like of shape (n_samples,)
-            Class labels, numbers or strings.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-        """
-        rows, y = self._validate(X, y)
-        check_classification_targets(y)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, np.empty(rows.n_rows), dtype=np.float64, ensure_non_negative=True
-            )
-            if not weights.any():
-                raise ValueError("sample_weight is zero for all rows; give some row a weight")
-        present = y if weights is None else y[weights > 0]
-        self.classes_ = np.unique(present)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of at least 2 classes, but the data (with a "
-                f"positive weight) hold only one class: {self.classes_[0]!r}"
-            )
-        codes = np.searchsorted(self.classes_, y)
-        codes[codes == len(self.classes_)] = 0  # labels of zero weight alone: never looked at
-        weights = self._with_class_weight(codes, weights)
-        problem = self._problem(rows, codes, weights)
-        self._unpack(self._solve(problem), problem)
-        self._remember_point()
-        return self
-
-    def _with_class_weight(self, codes: Array, weights: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return weights
-        labels = self.classes_[codes]
-        options = {"sample_weight": weights} if _WEIGHTED_BALANCE else {}
-        per_class = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=labels, **options
-        )
-        factors: Array = per_class[codes]
-        return factors if weights is None else factors * weights
-
-    def _problem(self, rows: Any, codes: Array, weights: Array | None) -> Problem:
-        """Sign labels for two classes, one problem a class or coupled outputs for more."""
-        loss = LOSSES[self._loss_name()]
-        n_classes = len(self.classes_)
-        if loss.coupled:
-            columns, labels = Columns.coupled(n_classes), codes
-        elif n_classes == 2:
-            columns, labels = Columns(), np.where(codes == 1, 1.0, -1.0)
-        else:
-            columns, labels = Columns.one_vs_rest(n_classes), codes
-        total = float(rows.n_rows) if weights is None else float(weights.sum())
-        alpha, l1_ratio = self._strengths(total)
-        return Problem(
-            rows,
-            labels,
-            loss=loss.name,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            sample_weight=weights,
-            fit_intercept=self.fit_intercept,
-            columns=columns,
-        )
-
-    def _unpack(self, result: Result, problem: Problem) -> None:
-        """coef_ (1, d) for two classes, (n_classes, d) for more."""
-        coef, intercept = np.atleast_2d(result.coef.T), np.atleast_1d(result.intercept)
-        if problem.loss.coupled and len(self.classes_) == 2:
-            # two coupled outputs decide by their difference: softmax(z)_1 = sigmoid(z_1 - z_0)
-            coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
-        self.coef_: Any = np.ascontiguousarray(coef)
-        self.intercept_ = intercept.astype(coef.dtype)
-        self.n_iter_: Any = result.n_iter
-
-    def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
-        coef, intercept = super()._starting_point(problem)
-        if problem.loss.coupled and coef.ndim == 1:
-            halves = np.array([-0.5, 0.5])
-            return coef[:, None] * halves, intercept * halves
-        return coef, intercept
-
-    def decision_function(self, X: Any) -> Array:
-        """Signed distances x . w + b.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            One score a row for two classes (> 0 means ``classes_[1]``), one a class for more.
-        """
-        margins = self._margins(X)
-        return margins.ravel() if margins.shape[1] == 1 else margins
-
-    def predict(self, X: Any) -> Array:
-        """Predicted classes.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            Values of ``classes_``.
-        """
-        scores = self.decision_function(X)
-        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        labels: Array = self.classes_[codes]
-        return labels
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities of the loss's own model.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            sigmoid of the score for two classes, softmax for the multinomial loss, normalised
-            sigmoids for one-vs-rest.
-        """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        if LOSSES[self._loss_name()].coupled:
-            p: Array = softmax(scores, axis=1)
-            return p
-        p = expit(scores)
-        total = p.sum(axis=1, keepdims=True)
-        even = np.full_like(p, 1.0 / p.shape[1])
-        return np.divide(p, total, out=even, where=total > 0)
-
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of the probabilities, without underflow for two classes and softmax.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Logarithm of `predict_proba`.
-        """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        if LOSSES[self._loss_name()].coupled:
-            p: Array = log_softmax(scores, axis=1)
-            return p
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def sparsify(self) -> Any:
-        """Turns coef_ into a CSR matrix, smaller when most coefficients are 0.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        check_is_fitted(self)
-        self.coef_ = sp.csr_matrix(self.coef_)
-        return self
-
-    def densify(self) -> Any:
-        """Turns coef_ back into an array.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        check_is_fitted(self)
-        if sp.issparse(self.coef_):
-            self.coef_ = self.coef_.toarray()
-        return self
-
-
-class _SolverClassifier(LinearClassifier):
-    """The shared face of the classifiers named after a solver."""
-
-    _parameter_constraints: ClassVar[Constraints] = {
-        **SHARED_CONSTRAINTS,
-        **SOLVER_CONSTRAINTS,
-        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-    }
-
-    def __init__(
-        self,
-        loss: str = "logistic",
-        *,
-        alpha: float = 1e-4,
-        l1_ratio: float = 0.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-4,
-        max_iter: int = 1000,
-        class_weight: Any = None,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        sampling: str = "auto",
-        step_size: float | None = None,
-    ):
-        self.loss = loss
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.class_weight = class_weight
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.sampling = sampling
-        self.step_size = step_size
-
 
 @documented
-class SAGAClassifier(_SolverClassifier):
+class SAGAClassifier(SolverClassifier):
     """Linear classifier fitted by SAGA to a certified accuracy.
 
     Parameters
@@ -351,7 +68,7 @@ class SAGAClassifier(_SolverClassifier):
 
 
 @documented
-class SVRGClassifier(_SolverClassifier):
+class SVRGClassifier(SolverClassifier):
     """Linear classifier fitted by SVRG to a certified accuracy.
 
     Parameters

@@ -1,0 +1,179 @@
+"""The machinery of the regressors: targets, weights, the problem and predictions."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+from fastsum.linear_model._base import (
+    NON_NEGATIVE,
+    SHARED_CONSTRAINTS,
+    SOLVER_CONSTRAINTS,
+    Array,
+    Constraints,
+    FiniteSumEstimator,
+)
+from fastsum.losses import LOSSES
+from fastsum.problem import Problem
+from fastsum.result import Result
+from fastsum.solvers._registry import SOLVER_NAMES
+
+REGRESSION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain == "real")
+_X_IS_SAFE = "leave it at its default; the solvers work on the rows of X as they are"
+
+
+class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
+    """A linear regressor over the engine; several targets are problems side by side."""
+
+    def _loss_name(self) -> str:
+        return "squared"
+
+    def _strengths(self, total_weight: float) -> tuple[Any, Any]:
+        """alpha and l1_ratio of the objective (1) for weights that sum to total_weight."""
+        return self.alpha, self.l1_ratio
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Any:
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows; never modified. float32 and CSR are kept as they are.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, np.empty(rows.n_rows), dtype=np.float64, ensure_non_negative=True
+            )
+            if not weights.any():
+                raise ValueError("sample_weight is zero for all rows; give some row a weight")
+        alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
+        problem = Problem(
+            rows,
+            y,
+            loss=self._loss_name(),
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            sample_weight=weights,
+            fit_intercept=self.fit_intercept,
+        )
+        self._unpack(self._solve(problem), y)
+        self._remember_point()
+        return self
+
+    def _unpack(self, result: Result, y: Array) -> None:
+        """coef_ (d,) for y (n,), (n_targets, d) for y (n, n_targets)."""
+        coef, intercept = result.coef.T, result.intercept
+        if y.ndim == 2:
+            coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept).astype(coef.dtype)
+        else:
+            intercept = coef.dtype.type(intercept)
+        self.coef_ = np.ascontiguousarray(coef)
+        self.intercept_ = intercept if self.fit_intercept else 0.0
+        self.n_iter_: Any = result.n_iter
+
+    def predict(self, X: Any) -> Array:
+        """Predicted targets x . w + b.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predictions.
+        """
+        margins = self._margins(X)
+        return margins.ravel() if self.coef_.ndim == 1 else margins
+
+    @property
+    def sparse_coef_(self) -> Any:
+        """coef_ as a CSR matrix."""
+        return sp.csr_matrix(self.coef_)
+
+
+class SolverRegressor(LinearRegressor):
+    """The shared face of the regressors named after a solver."""
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        **SOLVER_CONSTRAINTS,
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared",
+        *,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        sampling: str = "auto",
+        step_size: float | None = None,
+    ):
+        self.loss = loss
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.sampling = sampling
+        self.step_size = step_size
+
+    def _loss_name(self) -> str:
+        return str(self.loss)
+
+
+class CoordinateDescentFace(LinearRegressor):
+    """The parameters that Lasso and ElasticNet share in scikit-learn."""
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        "alpha": [NON_NEGATIVE],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "precompute": ["boolean", "array-like"],
+        "copy_X": ["boolean"],
+        "positive": ["boolean"],
+        "selection": [StrOptions({"cyclic", "random"})],
+        "solver": [StrOptions(set(SOLVER_NAMES))],
+    }
+    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
+        "precompute": (False, _X_IS_SAFE),
+        "positive": (False, "bounds are not supported; use scikit-learn's class for them"),
+        "selection": ("cyclic", "no coordinates are selected; SAGARegressor has `sampling`"),
+    }
+
+    def _unpack(self, result: Result, y: Array) -> None:
+        super()._unpack(result, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+        if y.ndim == 2:
+            self.intercept_ = np.atleast_1d(self.intercept_) if self.fit_intercept else 0.0
