@@ -1,0 +1,111 @@
+"""What a Problem holds, as dense float64 NumPy arrays; and the constants of eq. (11) and (15)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from reference.losses import curvature, formula
+
+
+@dataclass
+class Arrays:
+    """X (n, d); held: where X stores an entry; Y (n, B): the label each problem sees."""
+
+    X: np.ndarray
+    held: np.ndarray
+    Y: np.ndarray
+    s: np.ndarray
+    B: int
+    C: int
+    l1: np.ndarray
+    l2: np.ndarray
+    fit_intercept: bool
+    loss_name: str
+
+    @property
+    def S(self):
+        return self.s.sum()
+
+    @property
+    def loss(self):
+        return formula(self.loss_name)
+
+    def per_problem(self, K_axis):
+        """(..., K) -> one (..., C) array a problem."""
+        return np.split(K_axis, self.B, axis=-1)
+
+    def derivatives(self, i, z):
+        """l'(z) (len(i), K) of the rows i at their margins z (len(i), K)."""
+        parts = self.per_problem(z)
+        return np.hstack([self.loss.derivative(self.Y[i, b], part) for b, part in enumerate(parts)])
+
+
+def arrays_of(problem):
+    dense, held = zip(*(_block(block) for block in problem.rows.blocks), strict=True)
+    X = np.vstack(dense)
+    columns, n = problem.columns, len(X)
+    if columns.targets == "one_vs_rest":
+        Y = np.where(problem.y[:, None] == np.arange(columns.n_problems), 1.0, -1.0)
+    else:
+        Y = problem.y.reshape(n, columns.n_problems)
+    repeat = columns.n_outputs
+    alpha = np.repeat(problem.penalty.alpha, repeat)
+    ratio = np.repeat(problem.penalty.l1_ratio, repeat)
+    s = np.ones(n) if problem.sample_weight is None else problem.sample_weight
+    return Arrays(
+        X=X,
+        held=np.vstack(held),
+        Y=Y,
+        s=np.asarray(s),
+        B=columns.n_problems,
+        C=repeat,
+        l1=alpha * ratio,
+        l2=alpha * (1 - ratio),
+        fit_intercept=problem.fit_intercept,
+        loss_name=problem.loss.name,
+    )
+
+
+def _block(block):
+    if block.storage == "dense":
+        X = np.asarray(block.values, dtype=np.float64)
+        return X, np.ones(X.shape, dtype=bool)
+    shape = (block.n_rows, block.n_cols)
+    ones = np.ones(len(block.indices))
+    held = sp.csr_array((ones, block.indices, block.indptr), shape=shape).toarray() != 0
+    if block.storage == "ones":
+        return held.astype(np.float64), held
+    values = np.asarray(block.values, dtype=np.float64)
+    return sp.csr_array((values, block.indices, block.indptr), shape=shape).toarray(), held
+
+
+@dataclass
+class Steps:
+    """p_i, q_i, D_j of eq. (11), c^2 and gamma of eq. (15)."""
+
+    p: np.ndarray
+    q: np.ndarray
+    D: np.ndarray
+    c2: float
+    gamma: float
+
+
+def steps_of(a, sampling):
+    norms = (a.X**2).sum(axis=1)
+    c2 = 0.1 * (a.s @ norms) / a.S if a.fit_intercept else 0.0
+    sL = a.s * curvature(a.loss_name) * (norms + c2)
+    active = a.s > 0
+    n = active.sum()
+    p = active / n
+    if sampling == "importance":
+        p = np.where(active, 1 / (2 * n) + sL / (2 * sL.sum()), 0.0)
+    q = np.divide(a.s, a.S * p, out=np.zeros_like(p), where=active)
+    L = np.divide(sL, a.s, out=np.zeros_like(p), where=active)
+    mass = (p[:, None] * a.held).sum(axis=0)
+    D = np.divide(1.0, mass, out=np.zeros_like(mass), where=mass > 0)
+    return Steps(p, q, D, c2, 1 / (3 * (q * L).max()))
+
+
+def prox(x, tau, l1, l2):
+    """Eq. (4)."""
+    return np.sign(x) * np.maximum(np.abs(x) - tau * l1, 0.0) / (1 + tau * l2)

@@ -1,0 +1,192 @@
+"""Every loss of the registry: finite differences, conjugates by brute force, extremes, labels."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+from reference.losses import FORMULAS
+
+from fastsum import Problem
+from fastsum.losses import LOSSES, get_loss
+
+N_OUTPUTS = 3
+
+
+def points(loss, n=12, scale=2.0):
+    """(margins (C,), label) of some rows."""
+    rng = np.random.default_rng(0)
+    C = N_OUTPUTS if loss.coupled else 1
+    for k in range(n):
+        z = scale * rng.standard_normal(C)
+        label = {"real": rng.normal(), "sign": 1.0 - 2 * (k % 2), "class": float(k % C)}
+        yield z, label[loss.domain]
+
+
+def differences(f, z, h=1e-5):
+    """Central differences of f along each coordinate, in the last axis."""
+    steps = h * np.eye(len(z))
+    return np.stack([(f(z + e) - f(z - e)) / (2 * h) for e in steps], axis=-1)
+
+
+@pytest.fixture(params=LOSSES, name="loss")
+def loss_fixture(request):
+    return LOSSES[request.param]
+
+
+def test_derivative_is_the_slope_of_the_value(loss):
+    for z, y in points(loss):
+        slope = differences(lambda t, y=y: loss.value(t, y), z)
+        np.testing.assert_allclose(loss.derivative(z, y), slope, atol=1e-8)
+
+
+def test_second_is_the_slope_of_the_derivative(loss):
+    for z, y in points(loss):
+        if loss.name == "squared_hinge" and abs(y * z[0] - 1) < 1e-3:
+            continue
+        slope = differences(lambda t, y=y: loss.derivative(t, y), z)
+        np.testing.assert_allclose(loss.second(z, y), slope, atol=1e-7)
+
+
+def test_curvature_is_the_largest_second_derivative(loss):
+    largest = 0.0
+    for scale in (0.01, 1.0, 5.0):
+        for z, y in points(loss, n=60, scale=scale):
+            top = np.linalg.eigvalsh(loss.second(z, y))[-1]
+            assert top <= loss.curvature * (1 + 1e-12)
+            largest = max(largest, top)
+    # for the softmax it is attained where two classes share all the mass
+    tied = np.array([0.0, 0.0, -60.0]) if loss.coupled else np.zeros(1)
+    largest = max(largest, np.linalg.eigvalsh(loss.second(tied, 1.0))[-1])
+    assert largest == pytest.approx(loss.curvature, rel=1e-6)
+
+
+def test_conjugate_is_the_supremum(loss):
+    """l*(u) = sup_z u z - l(z), by numerical maximisation at u inside the domain."""
+    for z, y in points(loss, n=8):
+        u = loss.derivative(z, y) * 0.8  # domains are convex and hold 0: still inside
+        best = scipy.optimize.minimize(
+            lambda t, u=u, y=y: loss.value(t, y) - u @ t,
+            np.zeros(len(z)),
+            method="BFGS",
+            options={"gtol": 1e-9},
+        )
+        assert loss.conjugate(u, y) == pytest.approx(-best.fun, abs=1e-7)
+
+
+def test_fenchel_young_holds_with_equality_at_the_derivative(loss):
+    pairs = list(points(loss))
+    for z, y in pairs:
+        u = loss.derivative(z, y)
+        assert loss.value(z, y) + loss.conjugate(u, y) - z @ u == pytest.approx(0.0, abs=1e-12)
+        for other, _ in pairs:
+            assert loss.value(other, y) + loss.conjugate(u, y) - other @ u >= -1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "u", "y"),
+    [
+        ("logistic", [0.1], 1.0),
+        ("logistic", [-1.1], 1.0),
+        ("logistic", [1.1], -1.0),
+        ("multinomial", [0.1, -0.1, 0.0], 0.0),
+        ("multinomial", [-1.2, 0.6, 0.6], 0.0),
+        ("squared_hinge", [0.1], 1.0),
+        ("squared_hinge", [-0.1], -1.0),
+    ],
+)
+def test_conjugate_is_infinite_outside_its_domain(name, u, y):
+    assert LOSSES[name].conjugate(np.array(u), y) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "u", "y", "value"),
+    [
+        ("logistic", [0.0], 1.0, 0.0),
+        ("logistic", [-1.0], 1.0, 0.0),
+        ("multinomial", [0.0, 0.0, 0.0], 1.0, 0.0),
+        ("multinomial", [1.0, -1.0, 0.0], 1.0, 0.0),
+        ("squared_hinge", [0.0], 1.0, 0.0),
+        ("squared_hinge", [-2.0], 1.0, -1.0),
+        ("squared", [0.0], 3.0, 0.0),
+    ],
+)
+def test_conjugate_at_the_border_of_its_domain(name, u, y, value):
+    assert LOSSES[name].conjugate(np.array(u), y) == value
+
+
+def test_extreme_margins_stay_finite(loss):
+    C = N_OUTPUTS if loss.coupled else 1
+    for size in (1e3, 1e6):
+        for direction in (np.ones(C), -np.ones(C), *np.eye(C), *-np.eye(C)):
+            for _, y in points(loss, n=3):
+                z = size * direction
+                u = loss.derivative(z, y)
+                for result in (loss.value(z, y), u, loss.second(z, y)):
+                    assert np.isfinite(result).all()
+                assert loss.value(z, y) >= 0
+                fenchel_young = loss.value(z, y) + loss.conjugate(u, y) - z @ u
+                assert abs(fenchel_young) <= 1e-12 * max(1.0, (z @ z))
+                assert np.linalg.eigvalsh(loss.second(z, y))[0] >= -1e-15
+
+
+def test_saturated_probabilities_keep_their_digits():
+    # e^-50 is far below eps: 1 - p would be 0 or rounding
+    small = np.exp(-50.0)
+    assert LOSSES["logistic"].derivative([50.0], 1.0)[0] == pytest.approx(-small, rel=1e-12)
+    u = LOSSES["multinomial"].derivative([50.0, 0.0], 0.0)
+    np.testing.assert_allclose(u, [-small, small], rtol=1e-12)
+    assert LOSSES["logistic"].value([50.0], 1.0) == pytest.approx(small, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_agrees_with_the_formulas_of_the_docs(name):
+    loss, reference = LOSSES[name], FORMULAS[name]
+    for z, y in points(loss, n=20):
+        row, label = z[None, :], np.array([y])
+        assert loss.value(z, y) == pytest.approx(reference.value(label, row)[0], rel=1e-12)
+        u = reference.derivative(label, row)
+        np.testing.assert_allclose(loss.derivative(z, y), u[0], rtol=1e-12, atol=1e-15)
+        expected = reference.conjugate(label, 0.7 * u)[0]
+        assert loss.conjugate(0.7 * u[0], y) == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+# ---- labels
+
+
+def test_binary_labels_are_mapped(loss):
+    if loss.domain != "sign":
+        return
+    for labels in ([0, 1, 1], [-1, 1, 1], [False, True, True], [0.0, 1.0, 1.0]):
+        np.testing.assert_array_equal(loss.encode(np.array(labels)), [-1.0, 1.0, 1.0])
+
+
+def test_labels_that_do_not_fit_are_refused(loss):
+    X = np.arange(8.0).reshape(4, 2)
+    bad = {
+        "sign": [[1, 2, 1, 2], [0, 1, 2, 1], [-1, 0, 1, 0], [0.5, 1, 0.5, 1]],
+        "class": [[0.5, 1, 0, 1], [-1, 1, 0, 1], [0, 0, 0, 0]],
+        "real": [],
+    }
+    for labels in bad[loss.domain]:
+        with pytest.raises(ValueError, match=f"loss='{loss.name}' needs .*y"):
+            Problem(X, labels, loss=loss.name)
+    with pytest.raises(ValueError, match=r"y has 3 values for the 4 rows"):
+        Problem(X, [0, 1, 1], loss=loss.name)
+    with pytest.raises(ValueError, match=r"(?i)nan"):
+        Problem(X, [0, 1, np.nan, 1], loss=loss.name)
+
+
+def test_a_class_without_weight_is_refused():
+    X = np.arange(8.0).reshape(4, 2)
+    for name in ("logistic", "squared_hinge"):
+        with pytest.raises(ValueError, match=r"single class"):
+            Problem(X, [1, 1, 1, 1], loss=name)
+        with pytest.raises(ValueError, match=r"single class with a positive weight"):
+            Problem(X, [0, 1, 1, 1], loss=name, sample_weight=[0, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"classes \[1\] of y have no row"):
+        Problem(X, [0, 2, 0, 2], loss="multinomial")
+
+
+def test_unknown_loss_lists_the_registry():
+    with pytest.raises(ValueError, match="loss='probit' is unknown") as error:
+        get_loss("probit")
+    assert all(name in str(error.value) for name in LOSSES)
