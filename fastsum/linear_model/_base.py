@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastsum.data import Rows, as_rows, check_sparse_structure
 from fastsum.problem import Problem
@@ -69,7 +69,7 @@ class FiniteSumEstimator(BaseEstimator):
     def _check_default_only(self) -> None:
         for name, (default, remedy) in self._default_only.items():
             value = getattr(self, name)
-            if value is not default and value != default:
+            if value is not default and (isinstance(value, np.ndarray) or value != default):
                 raise ValueError(
                     f"{name}={value!r} has no meaning in {type(self).__name__}: {remedy}"
                 )
@@ -82,6 +82,22 @@ class FiniteSumEstimator(BaseEstimator):
             self, X, y, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", **checks
         )
         return as_rows(X, validated=True), y
+
+    @staticmethod
+    def _check_weights(sample_weight: Any, n_rows: int) -> Array | None:
+        """sample_weight as float64, (n,); None stays None."""
+        if sample_weight is None:
+            return None
+        weights: Array = _check_sample_weight(sample_weight, np.empty(n_rows), dtype=np.float64)
+        if (weights < 0).any():
+            raise ValueError("sample_weight holds negative values; weights must be >= 0")
+        with np.errstate(over="ignore"):
+            total = weights.sum()
+        if total == 0:
+            raise ValueError("sample_weight is zero for all rows; give some row a weight")
+        if not np.isfinite(total):
+            raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
+        return weights
 
     def _solve(self, problem: Problem) -> Result:
         """Minimises the problem and sets what every estimator reports."""
@@ -110,11 +126,11 @@ class FiniteSumEstimator(BaseEstimator):
         """Where a warm start begins: the last state, or the coefficients if they were replaced."""
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
-        last = getattr(self, "_last", None)
-        if last is not None and self._is_at_last_point():
-            return last
         coef, intercept = self._starting_point(problem)
-        return (coef, intercept) if coef.size == problem.rows.n_cols * problem.K else None
+        if coef.reshape(len(coef), -1).shape != (problem.rows.n_cols, problem.K):
+            return None  # other features or classes: nothing to continue from
+        last = getattr(self, "_last", None)
+        return last if last is not None and self._is_at_last_point() else (coef, intercept)
 
     def _remember_point(self) -> None:
         """Keeps a copy of the fitted point, to see on a warm start whether the user moved it."""

@@ -14,7 +14,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from fastsum.columns import Columns
 from fastsum.linear_model._base import (
@@ -72,19 +72,13 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         """
         rows, y = self._validate(X, y)
         check_classification_targets(y)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, np.empty(rows.n_rows), dtype=np.float64, ensure_non_negative=True
-            )
-            if not weights.any():
-                raise ValueError("sample_weight is zero for all rows; give some row a weight")
+        weights = self._check_weights(sample_weight, rows.n_rows)
         present = y if weights is None else y[weights > 0]
         self.classes_ = np.unique(present)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least 2 classes, but the data (with a "
-                f"positive weight) hold only one class: {self.classes_[0]!r}"
+                f"positive weight) hold only one class: {self.classes_[0]}"
             )
         codes = np.searchsorted(self.classes_, y)
         codes[codes == len(self.classes_)] = 0  # labels of zero weight alone: never looked at
@@ -102,6 +96,12 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         per_class = compute_class_weight(
             self.class_weight, classes=self.classes_, y=labels, **options
         )
+        for label, factor in zip(self.classes_, per_class, strict=True):
+            if not (np.isfinite(factor) and factor > 0):
+                raise ValueError(
+                    f"class_weight of class {label} must be positive and finite, got {factor}; to "
+                    "leave a class out, leave out its rows"
+                )
         factors: Array = per_class[codes]
         return factors if weights is None else factors * weights
 

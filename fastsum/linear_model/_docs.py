@@ -34,12 +34,13 @@ PARAMETERS = {
     Threads of full passes inside one fit and of predictions. None is 1 or the joblib context, -1
     all CPUs.""",
     "random_state": """random_state : int, RandomState instance or None, default=None
-    Seed of the order of the rows.""",
+    Seed of the order of the rows; None is a fixed seed, so that equal fits give equal models.""",
     "solver": """solver : {"auto", "saga", "svrg"}, default="auto"
     Method; "auto" chooses by shape and memory.""",
     "warm_start": """warm_start : bool, default=False
     Continue from the last fit: with the same data exactly (all solver state), with another penalty
-    from its tables, with other data from its coefficients.""",
+    from its tables, with other data from its coefficients, with other features or classes
+    afresh.""",
     "verbose": """verbose : int, default=0
     1 shows a progress bar with passes, objective and gap.""",
     "sampling": """sampling : {"auto", "uniform", "blocks", "importance"}, default="auto"

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
 from fastsum.linear_model._base import (
     NON_NEGATIVE,
@@ -58,13 +57,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             The fitted estimator.
         """
         rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, np.empty(rows.n_rows), dtype=np.float64, ensure_non_negative=True
-            )
-            if not weights.any():
-                raise ValueError("sample_weight is zero for all rows; give some row a weight")
+        weights = self._check_weights(sample_weight, rows.n_rows)
         alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
         problem = Problem(
             rows,

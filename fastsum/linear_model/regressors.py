@@ -202,7 +202,12 @@ class Ridge(LinearRegressor):
         self.verbose = verbose
 
     def _strengths(self, total_weight: float) -> tuple[Any, Any]:
-        return np.asarray(self.alpha, dtype=np.float64) / total_weight, 0.0
+        alpha = np.asarray(self.alpha, dtype=np.float64)
+        if alpha.ndim > 1 or not (np.isfinite(alpha).all() and (alpha >= 0).all()):
+            raise ValueError(
+                f"alpha must be a finite number >= 0, or one a target, got {self.alpha!r}"
+            )
+        return alpha / total_weight, 0.0
 
     def _unpack(self, result: Result, y: Array) -> None:
         super()._unpack(result, y)
