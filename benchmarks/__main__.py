@@ -1,0 +1,60 @@
+"""``python -m benchmarks per-pass | fixed-cost | time-to-accuracy | list``."""
+
+import argparse
+import os
+import sys
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="what there is: objectives, data sets, solvers")
+    helps = {
+        "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
+        "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
+        "time-to-accuracy": "suboptimality against seconds, all installed solvers",
+    }
+    for name, text in helps.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--repeats", type=int, help="how often each side is timed")
+        command.add_argument("--threads", type=int, default=1, help="threads of every solver")
+        command.add_argument("--small", action="store_true", help="tiny sizes: does it run?")
+        command.add_argument("--only", nargs="+", help="parts of the problems' names")
+        command.add_argument("--note", default="", help="a remark for the report")
+        command.add_argument("--out", help="folder of the reports; default: benchmarks/results")
+        if name == "time-to-accuracy":
+            command.add_argument("--dataset", help='e.g. "click_log[n_samples=20000]"')
+            command.add_argument("--objective", help='e.g. "logistic_l2[reg=1.0]"')
+            command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
+            command.add_argument("--limit", type=float, default=20.0, help="seconds of one fit")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse(arguments)
+    for variable in THREAD_VARIABLES:  # read when the libraries load, so before any import of them
+        os.environ[variable] = str(getattr(args, "threads", 1))
+    from benchmarks import registry
+    from benchmarks.experiments import fixed_cost, per_pass, time_to_accuracy
+
+    if args.command == "list":
+        registry.show()
+        return 0
+    experiments = {
+        "per-pass": per_pass,
+        "fixed-cost": fixed_cost,
+        "time-to-accuracy": time_to_accuracy,
+    }
+    experiments[args.command].main(args)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
