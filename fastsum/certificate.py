@@ -180,7 +180,9 @@ class Certifier:
                 break
             evaluated = trial = shift + (step * todo[:, None]).ravel()
             new_value, new_gradient, new_curvature = self._loss_terms(trial)
-            better = new_value <= value + 4 * EPS * np.abs(value)
+            # near the minimum the values differ by rounding only; the gradients still tell
+            flatter = np.abs(new_gradient).max(axis=1) <= 0.5 * np.abs(gradient).max(axis=1)
+            better = flatter | (new_value <= value + 4 * EPS * np.abs(value))
             if better.all():
                 shift, value, gradient, curvature = trial, new_value, new_gradient, new_curvature
                 damping[:] = 1.0

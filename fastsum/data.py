@@ -116,19 +116,30 @@ class Rows:
 
     def columns(self, ids: npt.NDArray[np.int64]) -> FloatArray:
         """The columns `ids` of X as a dense array, (n, len(ids)) float64."""
-        parts = []
-        for block in self.blocks:
-            if block.storage == "dense":
-                assert block.values is not None
-                parts.append(block.values[:, ids])
-                continue
-            assert block.indices is not None and block.indptr is not None
-            values = block.values if block.values is not None else np.ones(block.nnz)
-            matrix = sp.csr_array(
-                (values, block.indices, block.indptr), shape=(block.n_rows, self.n_cols)
-            )
-            parts.append(matrix[:, ids].toarray())
-        return np.concatenate(parts).astype(np.float64, copy=False)
+        parts = [self._matrix(block, 0, block.n_rows)[:, ids] for block in self.blocks]
+        dense = [part.toarray() if sp.issparse(part) else part for part in parts]
+        return np.concatenate(dense).astype(np.float64, copy=False)
+
+    def gram(self, starts: npt.NDArray[np.int64], size: int) -> FloatArray:
+        """X_S X_S' of the rows S: `size` consecutive ones from each of `starts`, first block."""
+        block = self.blocks[0]
+        parts = [self._matrix(block, start, start + size) for start in starts.tolist()]
+        A: Any = (sp.vstack(parts) if self.sparse else np.vstack(parts)).astype(np.float64)
+        product: Any = A @ A.T
+        return product.toarray() if sp.issparse(product) else product
+
+    @staticmethod
+    def _matrix(block: _kernels.Block, begin: int, end: int) -> Any:
+        """Rows [begin, end) of a block as a numpy or scipy matrix over the same memory."""
+        if block.storage == "dense":
+            assert block.values is not None
+            return block.values[begin:end]
+        assert block.indices is not None and block.indptr is not None
+        first, last = int(block.indptr[begin]), int(block.indptr[end])
+        values = np.ones(last - first) if block.values is None else block.values[first:last]
+        pointers = block.indptr[begin : end + 1] - first
+        shape = (end - begin, block.n_cols)
+        return sp.csr_array((values, block.indices[first:last], pointers), shape=shape)
 
     def checksum(self) -> int:
         """CRC-32 of shape and contents."""

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
-from fastsum.certificate import Certificate, Certifier
+from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.result import Status
+from fastsum.sampling import rng_from_state
 from fastsum.solvers import _newton as newton
 from fastsum.solvers._extrapolation import DEPTH, check_points, extrapolate, marks
 from fastsum.solvers._method import Method, State, Weights
-from fastsum.solvers._progress import ProgressBar
-from fastsum.solvers._registry import resolve_solver
-from fastsum.solvers._warm_start import Init, carried_state, initial_weights, seal
-from fastsum.threads import resolve_n_threads
+from fastsum.solvers._progress import Callback, Progress, ProgressBar
+from fastsum.solvers._warm_start import initial_weights
 
 # Passes between certificates: at least 4, then a quarter of the passes made so far. A certificate
 # costs about half a pass of steps, so all of them together stay near a tenth of a fit.
@@ -30,182 +24,19 @@ CHECK_EVERY = 4
 CHECK_GROWTH = 1.25
 # Rows per call of `advance`: short passes are made several at a time.
 ROWS_PER_CALL = 1 << 16
-# An objective this many times the null model's is no transient.
+# An objective this many times the null model's is no transient: with the theory's step the fit goes
+# back to its best point and halves the step (the theory is for rows in random order), with a step
+# given by hand it ends.
+RISEN, MOST_SLOWED = 10.0, 20
 DIVERGED = 1e4
-# Iterates are kept for extrapolation where they are small beside the data, or small at all.
-SMALL_HISTORY = 1 << 20
 # Lengths tried of a Newton step.
 NEWTON_LENGTHS = (1.0, 0.3, 0.1)
 # A tol this small asks for the floor of the arithmetic.
 SETTLED = 1e-12
 PATIENCE = 4
-EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What a callback sees after each certificate.
-
-    Attributes
-    ----------
-    passes : int
-        Passes made by this call.
-    seconds : float
-    objective, gap : float or (B,) array
-    target : float or (B,) array
-        The gap that tol asks for.
-    coef, intercept : arrays
-        Current w (d,) or (d, K), a read-only view, and the best b for it.
-    """
-
-    passes: int
-    seconds: float
-    objective: Any
-    gap: Any
-    target: Any
-    coef: npt.NDArray[Any]
-    intercept: Any
-
-
-Callback = Callable[[Progress], object]
-
-
-def minimize(
-    problem: Problem,
-    solver: str = "auto",
-    *,
-    tol: float = 1e-4,
-    max_iter: int = 1000,
-    max_time: float | None = None,
-    step_size: float | None = None,
-    sampling: str = "auto",
-    init: Init = None,
-    n_jobs: int | None = None,
-    random_state: int | np.random.RandomState | None = None,
-    callback: Callback | None = None,
-    refine: bool = True,
-    verbose: int = 0,
-) -> Result:
-    """Minimises a problem to a certified accuracy.
-
-    Parameters
-    ----------
-    problem : Problem
-        What to minimise, docs/maths.md eq. (1).
-    solver : {"auto", "saga", "svrg"}, default="auto"
-        "auto" chooses by shape and memory.
-    tol : float, default=1e-4
-        Stop when the certified gap is at most tol * (F(null model) - best dual value); the same for
-        every solver. The null model has w = 0 and the best intercept.
-    max_iter : int, default=1000
-        Most passes over the data; 0 returns zeros.
-    max_time : float, default=None
-        Most seconds, looked at between passes.
-    step_size : float, default=None
-        gamma of eq. (11); None takes the theory's, eq. (15).
-    sampling : {"auto", "uniform", "blocks", "importance"}, default="auto"
-        How rows are drawn, see `fastsum.sampling`.
-    init : Result, state dict or (coef, intercept), default=None
-        Where to start; a Result of the same data continues exactly, one of the same data and
-        another penalty keeps the solver's tables, any other gives the coefficients only.
-    n_jobs : int, default=None
-        Threads of the full passes; None is 1 or the joblib context, -1 all CPUs.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the row order; None is a fixed seed, so that equal calls give equal results.
-    callback : callable, default=None
-        Called with a `Progress` after each certificate; a true return value stops the fit.
-    refine : bool, default=True
-        Try, at certificates, points beyond the method's own and take those that are certified
-        better: the extrapolation of kept iterates, and a Newton step where it costs less than the
-        passes made since the last certificate. False leaves the method as in its paper.
-    verbose : int, default=0
-        1 shows a progress bar with passes, objective and gap.
-
-    Returns
-    -------
-    Result
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range or the solver cannot serve the problem.
-    MemoryError
-        If the solver's tables do not fit in memory.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If the accuracy asked for was not reached; says how far the fit got.
-
-    Examples
-    --------
-    >>> import numpy as np, fastsum
-    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 1.0, 0.0])
-    >>> result = fastsum.minimize(fastsum.Problem(X, y, alpha=0.1), tol=1e-8, random_state=0)
-    >>> str(result.status), abs(float(result.coef[0])) < 1e-3
-    ('converged', True)
-    """
-    return solve(
-        problem,
-        solver,
-        tol=tol,
-        max_iter=max_iter,
-        max_time=max_time,
-        step_size=step_size,
-        sampling=sampling,
-        init=init,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        callback=callback,
-        refine=refine,
-        verbose=verbose,
-    )
-
-
-def solve(
-    problem: Problem,
-    solver: str,
-    *,
-    tol: float,
-    max_iter: int,
-    max_time: float | None = None,
-    step_size: float | None,
-    sampling: str,
-    init: Init,
-    n_jobs: int | None,
-    random_state: int | np.random.RandomState | None,
-    callback: Callback | None = None,
-    refine: bool = True,
-    verbose: int,
-    keep_state: bool = True,
-) -> Result:
-    """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
-    _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
-    n_threads = resolve_n_threads(n_jobs)
-    kind = resolve_solver(solver, problem)
-    certifier = Certifier(problem, n_threads)
-    if max_iter == 0 and init is None:
-        return _zeros(problem, kind.name, certifier)
-    method = kind(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
-    state = carried_state(init, problem, method.name)
-    warm = state is not None
-    if state is None:
-        rng = np.random.Generator(np.random.PCG64(_seed(random_state)))
-        start = initial_weights(init, problem, certifier.null.intercept)
-        state = method.start(start, rng)
-        state["passes"], state["stalled"] = 0, 0
-        state["merit"] = np.full(problem.columns.n_problems, np.inf)
-        shape = (DEPTH + 1, *start.shape)
-        if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
-            state["history"], state["kept"] = np.zeros(shape, problem.dtype), 0
-        warm = init is not None
-    run = _Run(problem, method, certifier, state, tol, refine)
-    with ProgressBar(verbose, method.name, max_iter) as bar:
-        status = run.loop(max_iter, max_time, warm, callback, bar)
-    return run.result(status, keep_state)
-
-
-class _Run:
+class Run:
     """One fit: the state, the last certificate and the best point seen."""
 
     def __init__(
@@ -215,15 +46,27 @@ class _Run:
         certifier: Certifier,
         state: State,
         tol: float,
+        *,
         refine: bool,
+        mend: bool,
     ):
         self.problem, self.method, self.certifier = problem, method, certifier
-        self.state, self.tol, self.refine = state, tol, refine
+        self.state, self.tol = state, tol
+        self.refine, self.mend = refine, mend
         self.phase = method.name
         self.began, self.began_at = time.perf_counter(), int(state["passes"])
         self.records: list[tuple[Any, ...]] = []
         self.best: tuple[float, Weights, Certificate] | None = None
         self.certificate = certifier.null
+        self.reference = certifier.null.objective + 1e-30
+        if state["slowed"]:
+            method.slow_down(0.5 ** state["slowed"])
+
+    def certify_start(self) -> None:
+        """Certifies given coefficients before the first pass: they may lie far above the null."""
+        self._certify()
+        if self.certificate.finite:
+            self.reference = np.maximum(self.reference, self.certificate.objective)
 
     def loop(
         self,
@@ -244,6 +87,8 @@ class _Run:
             self._advance(stop_at, marks(last, check, self.method.cycle), max_time)
             # certify; at points fixed by the total number of passes also mend the state
             status = self._certify()
+            if status is Status.DIVERGED and self._roll_back():
+                status = None
             if self.state["passes"] == check and status is not Status.DIVERGED:
                 if status is None and self.refine:
                     status = self._refine(check - last)
@@ -254,10 +99,11 @@ class _Run:
             self._record()
             self.phase = self.method.name
             bar.update(self.passes, self.certificate, self.target())
+            asked = callback is not None and bool(callback(self._progress()))
             # stop
             if status is not None:
                 return status
-            if callback is not None and callback(self._progress()):
+            if asked:
                 return Status.STOPPED
             if self.passes >= max_iter:
                 return self._reached() or Status.MAX_ITER
@@ -340,10 +186,25 @@ class _Run:
     def _certify(self) -> Status | None:
         """Certificate of the current point; a status if the fit is over."""
         certificate = self.certifier(self.state["weights"])
-        limit = DIVERGED * (self.certifier.null.objective + 1e-30)
+        limit = (RISEN if self.mend else DIVERGED) * self.reference
         if not certificate.finite or (certificate.objective > limit).any():
             return Status.DIVERGED
         return self._judge(certificate)
+
+    def _roll_back(self) -> bool:
+        """Back to the best point with half the step, if the step is the theory's and not tiny."""
+        if not self.mend or self.state["slowed"] >= MOST_SLOWED:
+            return False
+        slowed = self.state["slowed"] + 1
+        W = initial_weights(None, self.problem, self.certifier.null.intercept)
+        if self.best is not None:
+            W = self.best[1].copy()
+        self.state.update(self.method.start(W, rng_from_state(self.state["rng"])))
+        self.state["slowed"], self.state["kept"] = slowed, 0
+        self.method.slow_down(0.5**slowed)
+        self.certificate = self.certifier(W)
+        self.phase = "roll back"
+        return True
 
     def _judge(self, certificate: Certificate) -> Status | None:
         """Makes the certificate of the current weights the last one; a status if that is enough."""
@@ -393,7 +254,7 @@ class _Run:
         """A line of the trace; its phase is what made the point: the method or a refinement."""
         c = self.certificate
         seconds = time.perf_counter() - self.began
-        self.records.append((self.phase, self.passes, seconds, _plain(c.objective), _plain(c.gap)))
+        self.records.append((self.phase, self.passes, seconds, plain(c.objective), plain(c.gap)))
 
     def _progress(self) -> Progress:
         c = self.certificate
@@ -403,110 +264,14 @@ class _Run:
         return Progress(
             self.passes,
             self.records[-1][2],
-            _plain(c.objective),
-            _plain(c.gap),
-            _plain(self.target()),
+            plain(c.objective),
+            plain(c.gap),
+            plain(self.target()),
             coef,
-            _plain(c.intercept),
+            plain(c.intercept),
         )
 
-    def result(self, status: Status, keep_state: bool) -> Result:
-        """The result, after a warning if the accuracy asked for was not reached."""
-        W, certificate = self.state["weights"], self.certificate
-        if status is Status.DIVERGED:
-            if self.best is None:
-                W = initial_weights(None, self.problem, self.certifier.null.intercept)
-            else:
-                _, W, certificate = self.best
-        if keep_state:
-            seal(self.state, self.problem, self.method.name)
-        result = Result(
-            coef=(W[:-1, 0] if W.shape[1] == 1 else W[:-1]).copy(),
-            intercept=_plain(certificate.intercept),
-            objective=_plain(certificate.objective),
-            dual_gap=_plain(certificate.gap),
-            n_iter=self.passes,
-            trace=np.array(self.records, dtype=trace_dtype(self.problem.columns.n_problems)),
-            solver=self.method.name,
-            status=status,
-            message=SENTENCES[status],
-            state=self.state if keep_state and status is not Status.DIVERGED else {},
-        )
-        _warn(result, self.target(), certificate, self.problem)
-        return result
 
-
-def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
-    """The result of max_iter=0: all coefficients and intercepts 0."""
-    certificate = certifier.at_zero()
-    return Result(
-        coef=np.zeros(
-            (problem.rows.n_cols, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype
-        ),
-        intercept=_plain(certificate.intercept),
-        objective=_plain(certificate.objective),
-        dual_gap=_plain(certificate.gap),
-        n_iter=0,
-        trace=np.empty(0, dtype=trace_dtype(problem.columns.n_problems)),
-        solver=name,
-        status=Status.MAX_ITER,
-        message=SENTENCES[Status.MAX_ITER],
-        state={},
-    )
-
-
-def _check_settings(
-    *, tol: float, max_iter: int, max_time: float | None, step_size: float | None
-) -> None:
-    if not (np.isfinite(tol) and tol >= 0):
-        raise ValueError(f"tol must be a finite number >= 0, got {tol!r}")
-    if isinstance(max_iter, bool) or not hasattr(max_iter, "__index__") or max_iter < 0:
-        raise ValueError(f"max_iter must be an integer >= 0, got {max_iter!r}")
-    for name, value in (("max_time", max_time), ("step_size", step_size)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive number or None, got {value!r}")
-
-
-def _seed(random_state: int | np.random.RandomState | None) -> int:
-    if random_state is None:
-        return 0
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _plain(values: npt.NDArray[np.float64]) -> Any:
+def plain(values: npt.NDArray[np.float64]) -> Any:
     """A float for one problem, else the array."""
     return float(values[0]) if values.shape == (1,) else values
-
-
-def _warn(
-    result: Result, target: npt.NDArray[np.float64], certificate: Certificate, problem: Problem
-) -> None:
-    """ConvergenceWarning: how far it got, the likely cause, the remedy."""
-    if result.status in (Status.CONVERGED, Status.STATIONARY, Status.STOPPED):
-        return
-    if result.status is Status.PRECISION:
-        text = (
-            f"the certified gap is at the floor of {problem.dtype.name} arithmetic, above what tol "
-            "asked for: "
-            + ("give X in float64 or " if problem.dtype == np.float32 else "")
-            + "raise tol"
-        )
-    elif result.status is Status.DIVERGED:
-        text = (
-            "the objective grew without bound and the last good point is returned: leave step_size "
-            "at None for the step of theory, or make it smaller"
-        )
-    else:
-        worst = int(np.argmax(certificate.gap - target))
-        reached = (
-            f"certified gap {certificate.gap[worst]:.2e}, tol asks for {target[worst]:.2e}"
-            if np.isfinite(certificate.gap[worst])
-            else f"subgradient norm {certificate.subgradient[worst]:.2e}"
-        )
-        limit = "max_iter" if result.status is Status.MAX_ITER else "max_time"
-        text = (
-            f"{result.solver} stopped at {limit} after {result.n_iter} passes ({reached}). The "
-            "likely cause is poor conditioning: columns of very different scale or a weak penalty. "
-            f"Scale the columns (StandardScaler, MaxAbsScaler), raise {limit} or raise tol"
-        )
-    warnings.warn(text, ConvergenceWarning, stacklevel=4)

@@ -74,6 +74,9 @@ class Method(ABC):
         The weights of `columns` (K,) have been moved to where these were computed.
         """
 
+    def slow_down(self, factor: float) -> None:  # noqa: B027 (a method may have no step)
+        """Takes steps of `factor` times the theory's, after those made the objective rise."""
+
     def refresh(self, state: State) -> None:  # noqa: B027 (most methods accumulate nothing)
         """Removes rounding error from accumulated quantities; called at certificates."""
 
@@ -104,8 +107,8 @@ class PerSampleMethod(Method):
         self.sampler = Sampler(rows, s, lipschitz, sampling)
         # gamma = 1 / (3 max_i L_i / (S p_i)), eq. (15)
         top = self.sampler.inverse_probability(lipschitz).max() / problem.total_weight
-        gamma = step_size if step_size is not None else (1 / (3 * top) if top > 0 else 1.0)
-        self.step = np.full(problem.K, gamma, dtype=dtype)
+        self.gamma = step_size if step_size is not None else (1 / (3 * top) if top > 0 else 1.0)
+        self.step = np.full(problem.K, self.gamma, dtype=dtype)
         self.l1, self.l2 = problem.l1.astype(dtype), problem.l2.astype(dtype)
         self.density = self._density(dtype) if rows.sparse else None
         self._work = np.empty(5 * problem.K)
@@ -117,6 +120,11 @@ class PerSampleMethod(Method):
         if self.sampler.p is None:
             mass /= self.sampler.n_active
         return np.divide(1.0, mass, out=np.zeros_like(mass), where=mass > 0).astype(dtype)
+
+    def slow_down(self, factor: float) -> None:
+        """Shorter steps, and no runs of neighbouring rows."""
+        self.step[...] = self.gamma * factor
+        self.sampler.block_rows = 1
 
     def sweep(self, state: State, n_passes: int) -> None:
         """Steps of the kernel along freshly drawn passes."""

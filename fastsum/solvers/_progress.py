@@ -1,7 +1,9 @@
-"""The progress bar behind verbose=1."""
+"""What a fit shows while it runs: the callback's view and the bar behind verbose=1."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -10,6 +12,34 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from fastsum.certificate import Certificate
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback sees after each certificate.
+
+    Attributes
+    ----------
+    passes : int
+        Passes made by this call.
+    seconds : float
+    objective, gap : float or (B,) array
+    target : float or (B,) array
+        The gap that tol asks for.
+    coef, intercept : arrays
+        Current w (d,) or (d, K), a read-only view, and the best b for it.
+    """
+
+    passes: int
+    seconds: float
+    objective: Any
+    gap: Any
+    target: Any
+    coef: npt.NDArray[Any]
+    intercept: Any
+
+
+Callback = Callable[[Progress], object]
 
 
 class ProgressBar:

@@ -1,0 +1,256 @@
+"""`minimize`: settings, start, the outer loop, and what is said when it fell short."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from fastsum.certificate import Certificate, Certifier
+from fastsum.problem import Problem
+from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.solvers._driver import Run, plain
+from fastsum.solvers._extrapolation import DEPTH
+from fastsum.solvers._progress import Callback, ProgressBar
+from fastsum.solvers._registry import resolve_solver
+from fastsum.solvers._warm_start import Init, carried_state, initial_weights, seal
+from fastsum.threads import resolve_n_threads
+
+# Iterates are kept for extrapolation where they are small beside the data, or small at all.
+SMALL_HISTORY = 1 << 20
+
+
+def minimize(
+    problem: Problem,
+    solver: str = "auto",
+    *,
+    tol: float = 1e-4,
+    max_iter: int = 1000,
+    max_time: float | None = None,
+    step_size: float | None = None,
+    sampling: str = "auto",
+    init: Init = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    callback: Callback | None = None,
+    refine: bool = True,
+    verbose: int = 0,
+) -> Result:
+    """Minimises a problem to a certified accuracy.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to minimise, docs/maths.md eq. (1).
+    solver : {"auto", "saga", "svrg"}, default="auto"
+        "auto" chooses by shape and memory.
+    tol : float, default=1e-4
+        Stop when the certified gap is at most tol * (F(null model) - best dual value); the same for
+        every solver. The null model has w = 0 and the best intercept.
+    max_iter : int, default=1000
+        Most passes over the data; 0 returns zeros.
+    max_time : float, default=None
+        Most seconds, looked at between passes.
+    step_size : float, default=None
+        gamma of eq. (11); None takes the theory's, eq. (15).
+    sampling : {"auto", "uniform", "blocks", "importance"}, default="auto"
+        How rows are drawn, see `fastsum.sampling`.
+    init : Result, state dict or (coef, intercept), default=None
+        Where to start; a Result of the same data continues exactly, one of the same data and
+        another penalty keeps the solver's tables, any other gives the coefficients only.
+    n_jobs : int, default=None
+        Threads of the full passes; None is 1 or the joblib context, -1 all CPUs.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the row order; None is a fixed seed, so that equal calls give equal results.
+    callback : callable, default=None
+        Called with a `Progress` after each certificate; a true return value stops the fit.
+    refine : bool, default=True
+        Try, at certificates, points beyond the method's own and take those that are certified
+        better: the extrapolation of kept iterates, and a Newton step where it costs less than the
+        passes made since the last certificate. False leaves the method as in its paper.
+    verbose : int, default=0
+        1 shows a progress bar with passes, objective and gap.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or the solver cannot serve the problem.
+    MemoryError
+        If the solver's tables do not fit in memory.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the accuracy asked for was not reached; says how far the fit got.
+
+    Examples
+    --------
+    >>> import numpy as np, fastsum
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 1.0, 0.0])
+    >>> result = fastsum.minimize(fastsum.Problem(X, y, alpha=0.1), tol=1e-8, random_state=0)
+    >>> str(result.status), abs(float(result.coef[0])) < 1e-3
+    ('converged', True)
+    """
+    return solve(
+        problem,
+        solver,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        step_size=step_size,
+        sampling=sampling,
+        init=init,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        callback=callback,
+        refine=refine,
+        verbose=verbose,
+    )
+
+
+def solve(
+    problem: Problem,
+    solver: str,
+    *,
+    tol: float,
+    max_iter: int,
+    max_time: float | None = None,
+    step_size: float | None,
+    sampling: str,
+    init: Init,
+    n_jobs: int | None,
+    random_state: int | np.random.RandomState | None,
+    callback: Callback | None = None,
+    refine: bool = True,
+    verbose: int,
+    keep_state: bool = True,
+) -> Result:
+    """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
+    _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
+    n_threads = resolve_n_threads(n_jobs)
+    kind = resolve_solver(solver, problem)
+    certifier = Certifier(problem, n_threads)
+    if max_iter == 0 and init is None:
+        return _zeros(problem, kind.name, certifier)
+    method = kind(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
+    state = carried_state(init, problem, method.name)
+    carried = state is not None
+    if state is None:
+        rng = np.random.Generator(np.random.PCG64(_seed(random_state)))
+        start = initial_weights(init, problem, certifier.null.intercept)
+        state = method.start(start, rng)
+        state["passes"], state["stalled"], state["slowed"], state["kept"] = 0, 0, 0, 0
+        state["merit"] = np.full(problem.columns.n_problems, np.inf)
+        shape = (DEPTH + 1, *start.shape)
+        if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
+            state["history"] = np.zeros(shape, problem.dtype)
+    run = Run(problem, method, certifier, state, tol, refine=refine, mend=step_size is None)
+    if init is not None and not carried:
+        run.certify_start()
+    with ProgressBar(verbose, method.name, max_iter) as bar:
+        status = run.loop(max_iter, max_time, init is not None, callback, bar)
+    return _result(run, status, keep_state)
+
+
+def _result(run: Run, status: Status, keep_state: bool) -> Result:
+    """The result, after a warning if the accuracy asked for was not reached."""
+    problem, state, certificate = run.problem, run.state, run.certificate
+    W = state["weights"]
+    if status is Status.DIVERGED:
+        W, state = initial_weights(None, problem, run.certifier.null.intercept), {}
+        if run.best is not None:
+            _, W, certificate = run.best
+    if keep_state and state:
+        seal(state, problem, run.method.name)
+    result = Result(
+        coef=(W[:-1, 0] if W.shape[1] == 1 else W[:-1]).copy(),
+        intercept=plain(certificate.intercept),
+        objective=plain(certificate.objective),
+        dual_gap=plain(certificate.gap),
+        n_iter=run.passes,
+        trace=np.array(run.records, dtype=trace_dtype(problem.columns.n_problems)),
+        solver=run.method.name,
+        status=status,
+        message=SENTENCES[status],
+        state=state if keep_state else {},
+    )
+    _warn(result, run.target(), certificate, problem)
+    return result
+
+
+def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
+    """The result of max_iter=0: all coefficients and intercepts 0."""
+    certificate = certifier.at_zero()
+    return Result(
+        coef=np.zeros(
+            (problem.rows.n_cols, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype
+        ),
+        intercept=plain(certificate.intercept),
+        objective=plain(certificate.objective),
+        dual_gap=plain(certificate.gap),
+        n_iter=0,
+        trace=np.empty(0, dtype=trace_dtype(problem.columns.n_problems)),
+        solver=name,
+        status=Status.MAX_ITER,
+        message=SENTENCES[Status.MAX_ITER],
+        state={},
+    )
+
+
+def _check_settings(
+    *, tol: float, max_iter: int, max_time: float | None, step_size: float | None
+) -> None:
+    if not (np.isfinite(tol) and tol >= 0):
+        raise ValueError(f"tol must be a finite number >= 0, got {tol!r}")
+    if isinstance(max_iter, bool) or not hasattr(max_iter, "__index__") or max_iter < 0:
+        raise ValueError(f"max_iter must be an integer >= 0, got {max_iter!r}")
+    for name, value in (("max_time", max_time), ("step_size", step_size)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a positive number or None, got {value!r}")
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    if random_state is None:
+        return 0
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _warn(
+    result: Result, target: npt.NDArray[np.float64], certificate: Certificate, problem: Problem
+) -> None:
+    """ConvergenceWarning: how far it got, the likely cause, the remedy."""
+    if result.status in (Status.CONVERGED, Status.STATIONARY, Status.STOPPED):
+        return
+    if result.status is Status.PRECISION:
+        text = (
+            f"the certified gap is at the floor of {problem.dtype.name} arithmetic, above what tol "
+            "asked for: "
+            + ("give X in float64 or " if problem.dtype == np.float32 else "")
+            + "raise tol"
+        )
+    elif result.status is Status.DIVERGED:
+        text = (
+            "the objective grew without bound and the last good point is returned: leave step_size "
+            "at None for the step of theory, or make it smaller"
+        )
+    else:
+        worst = int(np.argmax(certificate.gap - target))
+        reached = (
+            f"certified gap {certificate.gap[worst]:.2e}, tol asks for {target[worst]:.2e}"
+            if np.isfinite(certificate.gap[worst])
+            else f"subgradient norm {certificate.subgradient[worst]:.2e}"
+        )
+        limit = "max_iter" if result.status is Status.MAX_ITER else "max_time"
+        text = (
+            f"{result.solver} stopped at {limit} after {result.n_iter} passes ({reached}). The "
+            "likely cause is poor conditioning: columns of very different scale or a weak penalty. "
+            f"Scale the columns (StandardScaler, MaxAbsScaler), raise {limit} or raise tol"
+        )
+    warnings.warn(text, ConvergenceWarning, stacklevel=4)
