@@ -27,9 +27,7 @@ struct LossOps {
 };
 
 // x log x, continued by 0 at 0; +inf below 0.
-inline double xlogx(double x) {
-  return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 : HUGE_VAL);
-}
+inline double xlogx(double x) { return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 : HUGE_VAL); }
 
 // l(z) = (z - y)^2 / 2 ;  l*(u) = u^2 / 2 + u y
 struct Squared {
@@ -133,8 +131,8 @@ struct SquaredHinge {
 };
 
 inline constexpr LossOps kLosses[] = {
-#define FASTSUM_LOSS(name, Loss)                                                        \
-  {#name,       Loss::kCoupled,    Loss::kCurvature, Loss::value, Loss::derivative, \
+#define FASTSUM_LOSS(name, Loss)                                                  \
+  {#name,        Loss::kCoupled, Loss::kCurvature, Loss::value, Loss::derivative, \
    Loss::second, Loss::conjugate},
 #include "losses.def"
 #undef FASTSUM_LOSS

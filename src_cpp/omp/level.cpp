@@ -24,10 +24,10 @@ static Status steps(int32_t solver, const RowBlock* block, const StepArgs* a) {
   Status status = kUnsupported;
   const Status bound = with_rows(*block, [&](const auto& X) {
     switch (solver) {
-#define FASTSUM_SOLVER(name, function)                                                    \
-  case k_##name:                                                                          \
+#define FASTSUM_SOLVER(name, function)                                                   \
+  case k_##name:                                                                         \
     wide ? function<true>(X, *a, block->n_cols) : function<false>(X, *a, block->n_cols); \
-    status = kOk;                                                                         \
+    status = kOk;                                                                        \
     break;
 #include "../solvers.def"
 #undef FASTSUM_SOLVER
@@ -38,8 +38,16 @@ static Status steps(int32_t solver, const RowBlock* block, const StepArgs* a) {
 
 extern const Kernels table;
 const Kernels table = {
-  FASTSUM_TEXT(FASTSUM_LEVEL), margins,        add_transposed, row_norms,     column_mass,
-  loss_terms,                  loss_curvature, loss_gap,       penalty_terms, steps,
+  FASTSUM_TEXT(FASTSUM_LEVEL),
+  margins,
+  add_transposed,
+  row_norms,
+  column_mass,
+  loss_terms,
+  loss_curvature,
+  loss_gap,
+  penalty_terms,
+  steps,
 };
 
 }  // namespace fastsum::FASTSUM_LEVEL

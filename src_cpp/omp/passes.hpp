@@ -8,8 +8,8 @@
 namespace fastsum::FASTSUM_LEVEL {
 
 template <class Rows, class T>
-inline void margins_typed(const Rows& X, int64_t n_rows, const T* W, const T* b, int64_t K, double* z,
-                          int32_t n_threads) {
+inline void margins_typed(const Rows& X, int64_t n_rows, const T* W, const T* b, int64_t K,
+                          double* z, int32_t n_threads) {
   parallel_parts(n_rows, n_threads, [&](int64_t, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       if (K == 1) {
@@ -158,8 +158,7 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
           cu[k] = scale[q] * u[i * K + k];
           inner += m[k] * cu[k];
         }
-        const double term =
-          loss.value(m + q * C, y, C) + loss.conjugate(cu + q * C, y, C) - inner;
+        const double term = loss.value(m + q * C, y, C) + loss.conjugate(cu + q * C, y, C) - inner;
         out[part * B + q] += s * (term > 0 ? term : 0);
       }
     }
@@ -178,8 +177,8 @@ inline void penalty_terms_typed(int64_t n_cols, int64_t K, const T* W, const dou
       gap[k] += fenchel_young(w, c[k] * v_jk, l1[k], l2[k]);
       // v in the subdifferential of h at w is optimality: l1 sign(w) + l2 w, or |v| <= l1 at 0.
       const double excess = std::fabs(v_jk) - l1[k];
-      const double r = w != 0 ? v_jk - (w > 0 ? l1[k] : -l1[k]) - l2[k] * w
-                              : (excess > 0 ? excess : 0.0);
+      const double r =
+        w != 0 ? v_jk - (w > 0 ? l1[k] : -l1[k]) - l2[k] * w : (excess > 0 ? excess : 0.0);
       subgradient[k] += r * r;
     }
   }
