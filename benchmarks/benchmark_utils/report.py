@@ -1,4 +1,4 @@
-"""Writes a result as JSON and markdown, and prints it as a table."""
+"""A result as JSON and markdown files, and as a table on the terminal."""
 
 import json
 from pathlib import Path
@@ -21,13 +21,17 @@ def write(name, title, explanation, columns, rows, facts, details, args):
     lines += [_line(columns), _line("---" for _ in columns)]
     lines += [_line(shown(row.get(c)) for c in columns) for row in rows]
     (folder / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def show(title, columns, rows):
+    """Prints the rows as a table."""
     table = Table(*columns, title=title)
     for row in rows:
         table.add_row(*(shown(row.get(c)) for c in columns))
     console = Console()
     console.width = max(console.width, 200)  # a log file is no narrow terminal
     console.print(table)
-    return folder
 
 
 def shown(value):

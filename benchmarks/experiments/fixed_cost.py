@@ -59,4 +59,6 @@ def main(args):
                     }
                 )
         facts = facts.finish()
-    report.write("fixed-cost", "A tiny fit", EXPLANATION, COLUMNS, rows, facts, [], args)
+    title = "A tiny fit"
+    report.write("fixed-cost", title, EXPLANATION, COLUMNS, rows, facts, [], args)
+    report.show(title, COLUMNS, rows)

@@ -15,9 +15,9 @@ from fastsum.solvers.saga import Saga
 # (data set, scikit-learn's passes k1 and k2)
 PROBLEMS = [
     ("click_log[n_samples=200000,n_features=262144,dtype={}]", (2, 8)),
-    ("click_log[n_samples=500000,n_features=1048576,dtype={}]", (2, 6)),
     ("simulated[n_samples=200000,n_features=100,dtype={}]", (2, 8)),
     ("simulated[n_samples=20000,n_features=500,dtype={}]", (2, 12)),
+    ("click_log[n_samples=500000,n_features=1048576,dtype={}]", (2, 6)),
 ]
 SMALL = [
     ("click_log[n_samples=2000,n_features=1024,dtype={}]", (2, 8)),
@@ -116,17 +116,21 @@ def row(spec, dtype, times, steps):
 def main(args):
     warnings.simplefilter("ignore")
     rows, details = [], []
+    specs = [
+        (template.format(dtype), dtype, passes)
+        for template, passes in (SMALL if args.small else PROBLEMS)
+        for dtype in ("float64", "float32")
+    ]
+    if args.only:
+        specs = [item for item in specs if any(part in item[0] for part in args.only)]
     with timing.exclusive(trial=args.small):
-        facts = timing.machine(args.threads)
-        for template, passes in SMALL if args.small else PROBLEMS:
-            for dtype in ("float64", "float32"):
-                spec = template.format(dtype)
-                if args.only and not any(part in spec for part in args.only):
-                    continue
-                times, clocks, steps = measure(spec, passes, args.repeats or 5)
-                rows.append(row(spec, dtype, times, steps))
-                fits = {name: [clock.summary() for clock in pair] for name, pair in clocks.items()}
-                details.append({"problem": spec, "fits": fits, "steps": steps.summary()})
-        facts = facts.finish()
-    title = "Seconds per pass of SAGA"
-    report.write("per-pass", title, EXPLANATION, COLUMNS, rows, facts, details, args)
+        machine = timing.machine(args.threads)
+        for spec, dtype, passes in specs:
+            times, clocks, steps = measure(spec, passes, args.repeats or 5)
+            rows.append(row(spec, dtype, times, steps))
+            fits = {name: [clock.summary() for clock in pair] for name, pair in clocks.items()}
+            details.append({"problem": spec, "fits": fits, "steps": steps.summary()})
+            # after each problem: an hour's figures survive a run that is cut short
+            title, facts = "Seconds per pass of SAGA", machine.finish()
+            report.write("per-pass", title, EXPLANATION, COLUMNS, rows, facts, details, args)
+    report.show(title, COLUMNS, rows)

@@ -150,18 +150,22 @@ def rows_of(name, curves, best, null):
         yield row
 
 
-def main(args):
-    warnings.simplefilter("ignore")
-    problems = SMALL if args.small else PROBLEMS
+def chosen(args):
+    """The problems that the command line asks for."""
     if args.dataset or args.objective:
         data, objective = args.dataset or "a9a", args.objective or "logistic_l2"
-        problems = [(f"{objective} on {data}", data, objective)]
-    if args.only:
-        problems = [p for p in problems if any(part in p[0] for part in args.only)]
-    rows, details, panels = [], [], []
+        return [(f"{objective} on {data}", data, objective)]
+    problems = SMALL if args.small else PROBLEMS
+    return [p for p in problems if not args.only or any(part in p[0] for part in args.only)]
+
+
+def main(args):
+    warnings.simplefilter("ignore")
+    title, rows, details, panels = "Seconds to a relative suboptimality", [], [], []
+    columns = ["problem", "solver", *(f"{level:.0e}" for level in LEVELS), "best", "ended by"]
     with timing.exclusive(trial=args.small), Progress() as progress:
-        facts = timing.machine(args.threads)
-        for name, data, objective in problems:
+        machine = timing.machine(args.threads)
+        for name, data, objective in chosen(args):
             task = progress.add_task(name, total=None)
             out = measure(data, objective, args.solver, args, lambda t=task: progress.advance(t))
             progress.remove_task(task)
@@ -174,13 +178,11 @@ def main(args):
             panels.append((name, drawn))
             shared = {"dataset": data, "objective": objective, "best": best, "null": null}
             details.append({"problem": name, **shared, "gap": gap, "skipped": skipped, **drawn})
-        facts = facts.finish()
-    columns = ["problem", "solver", *(f"{level:.0e}" for level in LEVELS), "best", "ended by"]
-    title = "Seconds to a relative suboptimality"
-    name = "time-to-accuracy"
-    folder = report.write(name, title, EXPLANATION, columns, rows, facts, details, args)
-    if panels:
-        draw(panels, folder / f"{name}.png")
+            # after each problem: an hour's figures survive a run that is cut short
+            facts = machine.finish()
+            report_as = ("time-to-accuracy", title, EXPLANATION, columns, rows, facts, details)
+            draw(panels, report.write(*report_as, args) / "time-to-accuracy.png")
+    report.show(title, columns, rows)
 
 
 def draw(panels, path):
