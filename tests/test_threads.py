@@ -1,0 +1,271 @@
+"""Threads, CPU levels, interrupts and forks: what surrounds the kernels."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+from problems import LOSS_LAYOUTS, STORAGES, random_problem
+from threadpoolctl import threadpool_limits
+
+import fastsum
+from fastsum._core import _kernels
+from fastsum.solvers import SOLVERS
+from fastsum.threads import resolve_n_threads
+
+LEVELS = [name for name, runs in _kernels.cpu_levels().items() if runs]
+
+
+def python(code, *, timeout=120, **environment):
+    """Runs code in a fresh interpreter; (exit status, stdout, stderr)."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- n_jobs
+
+
+def test_n_jobs():
+    cpus, most = joblib.cpu_count(), _kernels.max_threads()
+    assert resolve_n_threads(None) == 1
+    assert resolve_n_threads(1) == 1
+    assert resolve_n_threads(-1) == min(cpus, most)
+    assert resolve_n_threads(-cpus - 5) == 1
+    assert resolve_n_threads(10**6) == most
+    assert resolve_n_threads(np.int64(1)) == 1
+
+
+def test_n_jobs_of_a_joblib_context():
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert resolve_n_threads(None) == min(2, _kernels.max_threads())
+        assert resolve_n_threads(1) == 1
+
+
+def test_openmps_own_limit_holds():
+    with threadpool_limits(1):
+        assert resolve_n_threads(-1) == 1
+        assert resolve_n_threads(8) == 1
+
+
+@pytest.mark.parametrize("n_jobs", [0, "2", 1.5])
+def test_bad_n_jobs(n_jobs):
+    with pytest.raises(ValueError, match="n_jobs must"):
+        resolve_n_threads(n_jobs)
+
+
+# ---- the GIL
+
+
+def kernel_calls():
+    """Calls of kernels that run for a while, by name."""
+    rng, n, d = np.random.default_rng(0), 30000, 300
+    X, y = rng.standard_normal((n, d)), rng.standard_normal(n)
+    problem = fastsum.Problem(X, y, loss="squared", alpha=0.1)
+    block, task = problem.rows.blocks[0], problem.task
+    W, z, one = np.zeros((d + 1, 1)), np.zeros((n, 1)), np.ones(1)
+    order, vector = np.arange(n), np.zeros((d + 1, 1))
+    tail = (W, vector), (np.zeros((n, 1)),), np.empty(5)
+
+    def steps(solver):
+        return lambda: _kernels.steps(
+            _kernels.solver_registry()[solver], block, task, 0, order, float(n), None, float(n),
+            None, 1.0, 1e-9 * one, 0 * one, one, *tail,
+        )  # fmt: skip
+
+    return {
+        "margins": lambda: _kernels.margins(block, W, 1, z, 0, 1),
+        "add_transposed": lambda: _kernels.add_transposed(block, z, 1, vector[:-1], None, 0, 1),
+        "row_norms": lambda: _kernels.row_norms(block, np.empty(n), 0, 1),
+        "column_mass": lambda: _kernels.column_mass(block, None, np.zeros(d), 0),
+        **{solver: steps(solver) for solver in _kernels.solver_registry()},
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["margins", "add_transposed", "row_norms", "column_mass", *SOLVERS]
+)
+def test_kernels_release_the_gil(name):
+    """A counter in another thread advances inside one call.
+
+    The interpreter is told never to switch threads by itself, so only a release can do it.
+    """
+    call, count, stop = kernel_calls()[name], [0], threading.Event()
+
+    def tick():
+        while not stop.is_set():
+            count[0] += 1
+            time.sleep(0)
+
+    interval, worker = sys.getswitchinterval(), threading.Thread(target=tick)
+    sys.setswitchinterval(60.0)
+    worker.start()
+    try:
+        advanced = 0
+        for _ in range(50):
+            before = count[0]
+            call()
+            advanced = count[0] - before
+            if advanced:
+                break
+    finally:
+        stop.set()
+        worker.join()
+        sys.setswitchinterval(interval)
+    assert advanced > 0
+
+
+# ---- Ctrl-C
+
+LONG_FIT = """
+    import sys, time
+    import numpy as np
+    import fastsum
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1 << 16, 100), dtype=np.float32)
+    Y = np.repeat(X[:, :1], 128, axis=1)
+    problem = fastsum.Problem(X, Y, loss="squared", alpha=1e-9)
+    def seen(info):
+        print("running", flush=True)
+    try:
+        fastsum.minimize(problem, {solver!r}, tol=0, max_iter=10**6, callback=seen, refine=False)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_an_interrupt_stops_a_fit_within_a_second(solver):
+    code = textwrap.dedent(LONG_FIT).format(solver=solver)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == "running\n"
+            time.sleep(0.3)  # into the next pass: one takes about a second
+            sent = time.perf_counter()
+            process.send_signal(signal.SIGINT)
+            lines = [process.stdout.readline()]
+            while lines[-1] == "running\n":
+                lines.append(process.stdout.readline())
+            assert lines[-1] == "interrupted\n"
+            assert time.perf_counter() - sent < 1.0
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+# ---- fork
+
+
+def test_a_forked_child_can_fit():
+    """libgomp's threads do not survive fork(): without a guard the child waits for ever."""
+    status, out, err = python(
+        """
+        import os, warnings
+        import numpy as np
+        import fastsum
+        rng = np.random.default_rng(0)
+        X, y = rng.standard_normal((500, 5)), rng.standard_normal(500)
+        problem = fastsum.Problem(X, y, loss="squared")
+        fit = lambda: fastsum.minimize(problem, "saga", n_jobs=2, random_state=0)
+        before = fit().coef
+        child = os.fork()
+        if child == 0:
+            same = np.array_equal(fit().coef, before)
+            os._exit(0 if same else 3)
+        _, status = os.waitpid(child, 0)
+        print("child", os.waitstatus_to_exitcode(status), np.array_equal(fit().coef, before))
+        """,
+        timeout=60,
+        OMP_NUM_THREADS="2",
+    )
+    assert (status, out) == (0, "child 0 True\n"), err
+
+
+# ---- CPU levels
+
+
+def test_the_best_level_is_chosen():
+    status, out, _ = python(
+        "from fastsum._core import _kernels; print(_kernels.cpu_level())", FASTSUM_CPU=""
+    )
+    assert (status, out) == (0, LEVELS[0] + "\n")
+    assert LEVELS[-1] == "base"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_can_be_forced(level):
+    code = "import fastsum; from fastsum._core import _kernels; print(_kernels.cpu_level())"
+    status, out, err = python(code, FASTSUM_CPU=level)
+    assert (status, out) == (0, level + "\n"), err
+
+
+def test_an_unknown_level_lists_the_valid_ones():
+    status, _, err = python("import fastsum", FASTSUM_CPU="v9")
+    assert status != 0
+    assert "ImportError: FASTSUM_CPU='v9'" in err
+    assert str(LEVELS) in err
+
+
+@pytest.fixture(name="restored_level")
+def restored_level_fixture():
+    level = _kernels.cpu_level()
+    yield level
+    assert _kernels.select_cpu_level(level)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_levels_make_the_same_fit(solver, loss, layout, storage, restored_level):
+    problem = random_problem(60, loss, layout, storage=storage, penalty="elasticnet", d=40)
+    fits = {}
+    for level in LEVELS:
+        assert _kernels.select_cpu_level(level)
+        assert _kernels.cpu_level() == level
+        fits[level] = fastsum.minimize(problem, solver, tol=1e-3, max_iter=9, random_state=0)
+    best = fits[restored_level]
+    for fit in fits.values():
+        np.testing.assert_allclose(fit.coef, best.coef, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(fit.objective, best.objective, rtol=1e-12)
+        assert fit.n_iter == best.n_iter
+
+
+def test_selecting_an_unknown_level_changes_nothing():
+    before = _kernels.cpu_level()
+    assert not _kernels.select_cpu_level("v9")
+    assert _kernels.cpu_level() == before
+
+
+def test_show_versions(capsys):
+    fastsum.show_versions()
+    out = capsys.readouterr().out
+    for word in (
+        sys.version.split()[0],
+        f"numpy          {np.__version__}",
+        "scipy",
+        "scikit-learn",
+        f"CPU level      {_kernels.cpu_level()} (built: {', '.join(LEVELS[:1])}",
+        f"threads        {resolve_n_threads(-1)} with n_jobs=-1, 1 with n_jobs=None",
+        "CUDA           ",
+    ):
+        assert word in out
+
+
+def test_waiting_threads_sleep():
+    status, out, _ = python("import fastsum, os; print(os.environ['OMP_WAIT_POLICY'])")
+    assert (status, out) == (0, "PASSIVE\n")
