@@ -17,7 +17,8 @@ from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
-MAX_NEWTON = 50
+MAX_NEWTON = 60
+FLAT = 1e-6  # of the largest curvature possible: too little for a plain Newton step
 ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
 
 
@@ -109,7 +110,7 @@ class Certifier:
     def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:
         S = self.problem.total_weight
         with np.errstate(all="ignore"):  # a diverged W is reported by the objective, not by numpy
-            value, shift = self._best_shift(free_intercept)
+            value, shift, slope = self._best_shift(free_intercept)
             if self.problem.loss.coupled and free_intercept:
                 # softmax: a common shift of a problem's intercepts changes nothing; sum to 0
                 shift = shift - np.repeat((b + shift).reshape(self._B, -1).mean(axis=1), self._C)
@@ -124,7 +125,10 @@ class Certifier:
                     terms = terms + self._loss_gap(shift, scale) / S
                 gap = np.fmin(gap, terms)
             objective = value / S + penalty
-            own_gap = np.where(self.problem.penalty.alpha > 0, gap, np.inf)
+            # A slope left in b leaves the dual point infeasible: no certificate if it matters.
+            leak = slope / S * (1.0 + np.abs(b + shift).reshape(self._B, -1).max(axis=1))
+            sound = leak <= np.maximum(1e-3 * gap, 1e-13 * np.abs(objective))
+            own_gap = np.where((self.problem.penalty.alpha > 0) & sound, gap, np.inf)
             gap = self._with_best_dual(objective, own_gap)
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
 
@@ -161,40 +165,41 @@ class Certifier:
         gradient, curvature = total[B : B + K], total[B + K :]
         return total[:B], gradient.reshape(B, C), curvature.reshape(B, C, C)
 
-    def _best_shift(self, free: bool) -> tuple[FloatArray, FloatArray]:
-        """Loss sums (B,) and the change of b that minimises them (eq. 7); fills derivatives.
+    def _best_shift(self, free: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Loss sums (B,), the shift of b that minimises them and what slope is left (eq. 7).
 
-        Newton's method on the stored margins; a step that does not decrease the loss is halved.
+        Newton's method on the stored margins; fills `derivatives`. Where it fails or saturated
+        margins leave no curvature, H + (|g| / R) I keeps the step within a radius R.
         """
         shift = np.zeros(self._K)
         if not free:
-            return self._loss_terms(shift, final=True)[0], shift
+            return self._loss_terms(shift, final=True)[0], shift, np.zeros(self._B)
+        L = self.problem.loss.curvature * self.problem.total_weight
         value, gradient, curvature = self._loss_terms(shift)
-        evaluated, damping = shift, np.ones((self._B, 1))
-        floor = 16 * EPS**2 * len(self._margins)  # rounding of sums of n terms, squared
+        slope = np.abs(gradient).max(axis=1)
+        flat = np.trace(curvature, axis1=1, axis2=2) < FLAT * L
+        radius = np.where(flat, 10.0 * (1.0 + slope / L), np.inf)
+        evaluated, floor = shift, 16 * EPS**2 * len(self._margins)  # rounding of n terms, squared
         for _ in range(MAX_NEWTON):
-            step = damping * _newton_step(gradient, curvature)
-            decrease = -(step * gradient).sum(axis=1)
-            todo = decrease > floor * damping[:, 0] * np.abs(value)
+            step = _newton_step(gradient, curvature, slope / radius)
+            todo = -(step * gradient).sum(axis=1) > floor * np.abs(value)
             if not todo.any():
                 break
             evaluated = trial = shift + (step * todo[:, None]).ravel()
             new_value, new_gradient, new_curvature = self._loss_terms(trial)
-            # near the minimum the values differ by rounding only; the gradients still tell
-            flatter = np.abs(new_gradient).max(axis=1) <= 0.5 * np.abs(gradient).max(axis=1)
-            better = flatter | (new_value <= value + 4 * EPS * np.abs(value))
-            if better.all():
-                shift, value, gradient, curvature = trial, new_value, new_gradient, new_curvature
-                damping[:] = 1.0
-                continue
+            new_slope = np.abs(new_gradient).max(axis=1)
+            # near the minimum the values differ by rounding only; the slopes still tell
+            better = new_value <= value + 4 * EPS * np.abs(value)
+            better |= (new_slope <= 0.5 * slope) & (new_value <= value * (1 + 1e-9))
+            radius = np.where(better, 4.0 * radius, 0.25 * np.abs(step).max(axis=1))
             shift = np.where(np.repeat(better, self._C), trial, shift)
             value = np.where(better, new_value, value)
+            slope = np.where(better, new_slope, slope)
             gradient = np.where(better[:, None], new_gradient, gradient)
             curvature = np.where(better[:, None, None], new_curvature, curvature)
-            damping = np.where(better[:, None], 1.0, damping / 2)
-        if evaluated is not shift:  # the derivatives are those of a step not taken
+        if not np.array_equal(evaluated, shift):  # the derivatives are those of a step not taken
             value = self._loss_terms(shift, final=True)[0]
-        return value, shift
+        return value, shift, slope
 
     # ---- gap
 
@@ -216,7 +221,8 @@ class Certifier:
         if not l1.any() or not v.size:
             return [np.ones(self._B)]
         top = np.abs(v).max(axis=0)
-        bound = np.where(top > l1, l1 / np.where(top > 0, top, 1), 1.0)
+        inside = l1 * (1 - 2 * EPS)  # |c v| <= l1 after rounding as well
+        bound = np.where(top > l1, inside / np.where(top > 0, top, 1), 1.0)
         feasible = bound.reshape(self._B, self._C).min(axis=1)
         feasible = np.where(self.problem.penalty.l1 > 0, feasible, 1.0)
         scales = [feasible]
@@ -268,15 +274,15 @@ class Certifier:
         return floor
 
 
-def _newton_step(gradient: FloatArray, curvature: FloatArray) -> FloatArray:
-    """-H^{-1} g of each problem, (B, C); 0 where there is no curvature."""
+def _newton_step(gradient: FloatArray, curvature: FloatArray, damping: FloatArray) -> FloatArray:
+    """-(H + damping I)^{-1} g of each problem, (B, C)."""
     B, C = gradient.shape
+    tiny = np.finfo(np.float64).tiny
     if C == 1:
-        h = curvature.reshape(B, 1)
-        step: FloatArray = np.where(h > 0, -gradient / np.where(h > 0, h, 1.0), 0.0)
+        step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + tiny)
         return step
     # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
     trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None]
-    H = curvature + trace / C + (EPS * trace + np.finfo(np.float64).tiny) * np.eye(C)
+    H = curvature + trace / C + (EPS * trace + damping[:, None, None] + tiny) * np.eye(C)
     solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None])[:, :, 0]
     return solved

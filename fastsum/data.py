@@ -183,7 +183,9 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
         return X
     check_sparse_structure(X)
     if not validated:
-        X = check_array(X, accept_sparse="csr", dtype="numeric", accept_large_sparse=True)
+        X = check_array(
+            X, accept_sparse="csr", dtype="numeric", accept_large_sparse=True, input_name="X"
+        )
     if X.shape[1] > MAX_COLUMNS:
         raise ValueError(
             f"X has {X.shape[1]:,} columns; column ids are int32, so at most {MAX_COLUMNS:,} are "
@@ -220,6 +222,7 @@ def _sparse_rows(X: Any) -> Rows:
     if X.format != "csr":
         copied.append(f"{X.format} to csr")
         X = X.tocsr()
+        _check_compressed(X)
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
     indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
     indices, values = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.data)
@@ -229,6 +232,8 @@ def _sparse_rows(X: Any) -> Rows:
         X.sum_duplicates()
         copied.append("sorted, duplicates summed")
         indptr, indices, values = X.indptr.astype(np.int64), X.indices, X.data
+        if not np.isfinite(values).all():
+            raise ValueError("the sum of duplicate entries of X overflows; scale the column")
     nnz = int(indptr[-1])
     if indices.dtype != np.int32:
         copied.append("column ids to int32")
@@ -262,6 +267,12 @@ def check_sparse_structure(X: Any) -> None:
         return
     if X.format in ("csr", "csc", "bsr"):
         _check_compressed(X)
+    elif X.format == "lil":
+        _check_lil(X)
+    elif X.format == "dia" and len(X.offsets) != len(X.data):
+        raise ValueError(
+            f"X has {len(X.offsets)} offsets for {len(X.data)} diagonals; they must match"
+        )
     elif X.format == "coo":
         for axis, ids in enumerate(X.coords):
             _check_integer(ids, "coordinates")
@@ -269,6 +280,16 @@ def check_sparse_structure(X: Any) -> None:
                 raise ValueError(
                     f"the coordinates of X along axis {axis} leave the range [0, {X.shape[axis]})"
                 )
+
+
+def _check_lil(X: Any) -> None:
+    if len(X.rows) != X.shape[0] or len(X.data) != X.shape[0]:
+        raise ValueError(f"X has {len(X.rows)} row lists for {X.shape[0]} rows; they must match")
+    for i, (ids, values) in enumerate(zip(X.rows, X.data, strict=True)):
+        if len(ids) != len(values):
+            raise ValueError(f"row {i} of X has {len(ids)} indices for {len(values)} values")
+        if ids and (min(ids) < 0 or max(ids) >= X.shape[1]):
+            raise ValueError(f"row {i} of X has column indices outside [0, {X.shape[1]})")
 
 
 def _check_integer(array: npt.NDArray[Any], name: str) -> None:

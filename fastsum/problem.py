@@ -78,6 +78,11 @@ class Problem:
             labels = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels.ravel()
+        if labels.ndim == 2 and fitted_loss.domain != "real":
+            raise ValueError(
+                f"y has {labels.shape[1]} columns; loss={loss!r} takes one column of labels, only "
+                "loss='squared' takes several"
+            )
         if labels.shape[0] != rows.n_rows:
             raise ValueError(
                 f"y has {labels.shape[0]} values for the {rows.n_rows} rows of X; they must match"
@@ -192,6 +197,8 @@ def _check_weights(sample_weight: npt.ArrayLike | None, n_rows: int) -> FloatArr
         raise ValueError("sample_weight holds NaN or infinity; weights must be finite")
     if (weights < 0).any():
         raise ValueError("sample_weight holds negative values; weights must be >= 0")
+    if not np.isfinite(weights.sum()):
+        raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
     if not weights.any():
         raise ValueError("sample_weight is zero for all rows; give at least one row a weight")
     return weights

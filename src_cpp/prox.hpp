@@ -27,7 +27,8 @@ inline double penalty(double w, double l1, double l2) {
 inline double fenchel_young(double w, double v, double l1, double l2) {
   const double r = v < -l1 ? -l1 : (v > l1 ? l1 : v);
   const double t = v - r;
-  const double linear = l1 * std::fabs(w) - w * r;
+  const double product = l1 * std::fabs(w) - w * r;
+  const double linear = product > 0 ? product : 0.0;  // rounding of a fused multiply-add
   if (l2 > 0) return 0.5 * (t - l2 * w) * (t - l2 * w) / l2 + linear;
   return t == 0 ? linear : HUGE_VAL;
 }

@@ -63,10 +63,17 @@ class Run:
             method.slow_down(0.5 ** state["slowed"])
 
     def certify_start(self) -> None:
-        """Certifies given coefficients before the first pass: they may lie far above the null."""
-        self._certify()
-        if self.certificate.finite:
-            self.reference = np.maximum(self.reference, self.certificate.objective)
+        """Certifies given coefficients before the first pass; tables begin with what that read."""
+        start = self.certifier(self.state["weights"])
+        if not start.finite:
+            return
+        self.reference = np.maximum(self.reference, start.objective)
+        self.state["weights"][-1] = start.intercept
+        everything = np.ones(self.problem.K, dtype=bool)
+        self.method.relocate(
+            self.state, self.certifier.derivatives, self.certifier.gradient, everything
+        )
+        self._judge(start)
 
     def loop(
         self,
@@ -228,7 +235,7 @@ class Run:
         gained = merit < 0.1 * self.state["merit"]
         self.state["merit"] = np.where(gained, merit, self.state["merit"])
         self.state["stalled"] = 0 if gained.any() else self.state["stalled"] + 1
-        if not merit.any():
+        if not (merit > 0).any():
             self.state["stalled"] = PATIENCE
 
     def _reached(self) -> Status | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
@@ -93,11 +94,18 @@ def minimize(
     Examples
     --------
     >>> import numpy as np, fastsum
-    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 1.0, 0.0])
-    >>> result = fastsum.minimize(fastsum.Problem(X, y, alpha=0.1), tol=1e-8, random_state=0)
-    >>> str(result.status), abs(float(result.coef[0])) < 1e-3
-    ('converged', True)
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+    >>> result = fastsum.minimize(fastsum.Problem(X, y, alpha=0.1), tol=1e-8)
+    >>> str(result.status), round(float(result.coef[0]), 3), result.dual_gap < 1e-9
+    ('converged', 0.637, True)
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            f"problem must be a fastsum.Problem, got {type(problem).__name__}: "
+            "fastsum.minimize(fastsum.Problem(X, y, loss=...), ...)"
+        )
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable or None, got {type(callback).__name__}")
     return solve(
         problem,
         solver,
@@ -181,7 +189,7 @@ def _result(run: Run, status: Status, keep_state: bool) -> Result:
         message=SENTENCES[status],
         state=state if keep_state else {},
     )
-    _warn(result, run.target(), certificate, problem)
+    _warn(result, run.target(), certificate, problem, theory=run.mend)
     return result
 
 
@@ -207,12 +215,13 @@ def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
 def _check_settings(
     *, tol: float, max_iter: int, max_time: float | None, step_size: float | None
 ) -> None:
-    if not (np.isfinite(tol) and tol >= 0):
+    if not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
         raise ValueError(f"tol must be a finite number >= 0, got {tol!r}")
     if isinstance(max_iter, bool) or not hasattr(max_iter, "__index__") or max_iter < 0:
         raise ValueError(f"max_iter must be an integer >= 0, got {max_iter!r}")
     for name, value in (("max_time", max_time), ("step_size", step_size)):
-        if value is not None and not (np.isfinite(value) and value > 0):
+        good = value is None or (isinstance(value, Real) and np.isfinite(value) and value > 0)
+        if not good:
             raise ValueError(f"{name} must be a positive number or None, got {value!r}")
 
 
@@ -223,7 +232,12 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
 
 
 def _warn(
-    result: Result, target: npt.NDArray[np.float64], certificate: Certificate, problem: Problem
+    result: Result,
+    target: npt.NDArray[np.float64],
+    certificate: Certificate,
+    problem: Problem,
+    *,
+    theory: bool,
 ) -> None:
     """ConvergenceWarning: how far it got, the likely cause, the remedy."""
     if result.status in (Status.CONVERGED, Status.STATIONARY, Status.STOPPED):
@@ -236,10 +250,12 @@ def _warn(
             + "raise tol"
         )
     elif result.status is Status.DIVERGED:
-        text = (
-            "the objective grew without bound and the last good point is returned: leave step_size "
-            "at None for the step of theory, or make it smaller"
+        remedy = (
+            "scale the columns of X and y, whose squares overflow"
+            if theory
+            else "leave step_size at None for the step of theory, or make it smaller"
         )
+        text = f"the objective grew without bound and the last good point is returned: {remedy}"
     else:
         worst = int(np.argmax(certificate.gap - target))
         reached = (

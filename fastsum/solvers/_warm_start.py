@@ -50,8 +50,14 @@ def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike)
     if init is None:
         W[-1] = null_intercept
         return W
+    if not isinstance(init, (tuple, list)) or len(init) != 2:
+        raise ValueError(
+            f"init must be a Result, its state or (coef, intercept), got {type(init).__name__}"
+        )
     coef: npt.NDArray[Any] = np.asarray(init[0])
-    if coef.size != d * K or coef.shape[0] != d:
+    if np.size(init[1]) not in (1, K):
+        raise ValueError(f"init has {np.size(init[1])} intercepts; the problem needs {K}")
+    if coef.ndim == 0 or coef.size != d * K or coef.shape[0] != d:
         raise ValueError(
             f"init has coefficients of shape {coef.shape}; the problem needs ({d}, {K})"
         )
