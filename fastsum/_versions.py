@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import sys
 
-from fastsum._core import _kernels
+from fastsum._core import _registry
 from fastsum.backend import cuda_state
 from fastsum.threads import resolve_n_threads
 
@@ -24,10 +24,10 @@ def show_versions() -> None:
         print(f"{package:<14} {version}")
     levels = ", ".join(
         name if runs else f"{name} (not on this CPU)"
-        for name, runs in _kernels.cpu_levels().items()
+        for name, runs in _registry.cpu_levels().items()
     )
-    print(f"CPU level      {_kernels.cpu_level()} (built: {levels})")
-    openmp = "OpenMP" if _kernels.has_openmp() else "no OpenMP"
+    print(f"CPU level      {_registry.cpu_level()} (built: {levels})")
+    openmp = "OpenMP" if _registry.has_openmp() else "no OpenMP"
     print(f"threads        {resolve_n_threads(-1)} with n_jobs=-1, 1 with n_jobs=None ({openmp})")
     usable, reason = cuda_state()
     print(f"CUDA           {'usable' if usable else f'not usable: {reason}'}")

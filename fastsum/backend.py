@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fastsum._core import _kernels
+from fastsum._core import _registry
 
 
 def select_cpu_level() -> None:
@@ -18,8 +18,8 @@ def select_cpu_level() -> None:
     wanted = os.environ.get("FASTSUM_CPU")
     if not wanted:
         return
-    if not _kernels.select_cpu_level(wanted):
-        usable = [level for level, runs in _kernels.cpu_levels().items() if runs]
+    if not _registry.select_cpu_level(wanted):
+        usable = [level for level, runs in _registry.cpu_levels().items() if runs]
         raise ImportError(
             f"FASTSUM_CPU={wanted!r} is not a CPU level this build can run here; valid are "
             f"{usable}, or leave it unset for the best"

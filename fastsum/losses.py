@@ -11,10 +11,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels
+from fastsum._core import _registry
 
 FloatArray = npt.NDArray[np.float64]
-_CORE = _kernels.loss_registry()
+_CORE = _registry.loss_registry()
 
 
 class Loss(ABC):
@@ -73,7 +73,7 @@ class Loss(ABC):
     def _point(self, what: int, z: npt.ArrayLike, y: float, size: int) -> FloatArray:
         out = np.empty(size)
         point = np.ascontiguousarray(np.atleast_1d(z), dtype=np.float64)
-        _kernels.loss_point(self.core_id, what, point, float(y), out)
+        _registry.loss_point(self.core_id, what, point, float(y), out)
         return out
 
     @abstractmethod

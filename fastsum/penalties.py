@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels
+from fastsum._core import _registry
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class Penalty:
         return self._point(2, v, problem, step)
 
     def _point(self, what: int, x: float, problem: int, step: float) -> float:
-        return float(_kernels.penalty_point(what, x, self.l1[problem], self.l2[problem], step))
+        return float(_registry.penalty_point(what, x, self.l1[problem], self.l2[problem], step))
 
 
 class NoPenalty(Penalty):

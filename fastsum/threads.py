@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import joblib
 
-from fastsum._core import _kernels
+from fastsum._core import _registry
 
 
 def resolve_n_threads(n_jobs: int | None) -> int:
@@ -30,4 +30,4 @@ def resolve_n_threads(n_jobs: int | None) -> int:
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: use None for one thread or -1 for all CPUs")
-    return max(1, min(int(joblib.effective_n_jobs(n_jobs)), _kernels.max_threads()))
+    return max(1, min(int(joblib.effective_n_jobs(n_jobs)), _registry.max_threads()))

@@ -15,11 +15,11 @@ from problems import LOSS_LAYOUTS, STORAGES, random_problem
 from threadpoolctl import threadpool_limits
 
 import fastsum
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _registry
 from fastsum.solvers import SOLVERS
 from fastsum.threads import resolve_n_threads
 
-LEVELS = [name for name, runs in _kernels.cpu_levels().items() if runs]
+LEVELS = [name for name, runs in _registry.cpu_levels().items() if runs]
 
 
 def python(code, *, timeout=120, **environment):
@@ -39,7 +39,7 @@ def python(code, *, timeout=120, **environment):
 
 
 def test_n_jobs():
-    cpus, most = joblib.cpu_count(), _kernels.max_threads()
+    cpus, most = joblib.cpu_count(), _registry.max_threads()
     assert resolve_n_threads(None) == 1
     assert resolve_n_threads(1) == 1
     assert resolve_n_threads(-1) == min(cpus, most)
@@ -50,7 +50,7 @@ def test_n_jobs():
 
 def test_n_jobs_of_a_joblib_context():
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        assert resolve_n_threads(None) == min(2, _kernels.max_threads())
+        assert resolve_n_threads(None) == min(2, _registry.max_threads())
         assert resolve_n_threads(1) == 1
 
 
@@ -81,7 +81,7 @@ def kernel_calls():
 
     def steps(solver):
         return lambda: _kernels.steps(
-            _kernels.solver_registry()[solver], block, task, 0, order, float(n), None, float(n),
+            _registry.solver_registry()[solver], block, task, 0, order, float(n), None, float(n),
             None, 1.0, 1e-9 * one, 0 * one, one, *tail,
         )  # fmt: skip
 
@@ -90,7 +90,7 @@ def kernel_calls():
         "add_transposed": lambda: _kernels.add_transposed(block, z, 1, vector[:-1], None, 0, 1),
         "row_norms": lambda: _kernels.row_norms(block, np.empty(n), 0, 1),
         "column_mass": lambda: _kernels.column_mass(block, None, np.zeros(d), 0),
-        **{solver: steps(solver) for solver in _kernels.solver_registry()},
+        **{solver: steps(solver) for solver in _registry.solver_registry()},
     }
 
 
@@ -200,7 +200,7 @@ def test_a_forked_child_can_fit():
 
 def test_the_best_level_is_chosen():
     status, out, _ = python(
-        "from fastsum._core import _kernels; print(_kernels.cpu_level())", FASTSUM_CPU=""
+        "from fastsum._core import _kernels; print(_registry.cpu_level())", FASTSUM_CPU=""
     )
     assert (status, out) == (0, LEVELS[0] + "\n")
     assert LEVELS[-1] == "base"
@@ -208,7 +208,7 @@ def test_the_best_level_is_chosen():
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_level_can_be_forced(level):
-    code = "import fastsum; from fastsum._core import _kernels; print(_kernels.cpu_level())"
+    code = "import fastsum; from fastsum._core import _kernels; print(_registry.cpu_level())"
     status, out, err = python(code, FASTSUM_CPU=level)
     assert (status, out) == (0, level + "\n"), err
 
@@ -222,9 +222,9 @@ def test_an_unknown_level_lists_the_valid_ones():
 
 @pytest.fixture(name="restored_level")
 def restored_level_fixture():
-    level = _kernels.cpu_level()
+    level = _registry.cpu_level()
     yield level
-    assert _kernels.select_cpu_level(level)
+    assert _registry.select_cpu_level(level)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -235,8 +235,8 @@ def test_levels_make_the_same_fit(solver, loss, layout, storage, restored_level)
     problem = random_problem(60, loss, layout, storage=storage, penalty="elasticnet", d=40)
     fits = {}
     for level in LEVELS:
-        assert _kernels.select_cpu_level(level)
-        assert _kernels.cpu_level() == level
+        assert _registry.select_cpu_level(level)
+        assert _registry.cpu_level() == level
         fits[level] = fastsum.minimize(problem, solver, tol=1e-3, max_iter=9, random_state=0)
     best = fits[restored_level]
     for fit in fits.values():
@@ -246,9 +246,9 @@ def test_levels_make_the_same_fit(solver, loss, layout, storage, restored_level)
 
 
 def test_selecting_an_unknown_level_changes_nothing():
-    before = _kernels.cpu_level()
-    assert not _kernels.select_cpu_level("v9")
-    assert _kernels.cpu_level() == before
+    before = _registry.cpu_level()
+    assert not _registry.select_cpu_level("v9")
+    assert _registry.cpu_level() == before
 
 
 def test_show_versions(capsys):
@@ -259,7 +259,7 @@ def test_show_versions(capsys):
         f"numpy          {np.__version__}",
         "scipy",
         "scikit-learn",
-        f"CPU level      {_kernels.cpu_level()} (built: {', '.join(LEVELS[:1])}",
+        f"CPU level      {_registry.cpu_level()} (built: {', '.join(LEVELS[:1])}",
         f"threads        {resolve_n_threads(-1)} with n_jobs=-1, 1 with n_jobs=None",
         "CUDA           ",
     ):

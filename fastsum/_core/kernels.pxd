@@ -51,7 +51,8 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
 cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     cdef struct Kernels:
         const char* level
-        Status (*margins)(const RowBlock*, int32_t, const void*, int64_t, double*, int32_t) noexcept nogil
+        Status (*margins)(const RowBlock*, int32_t, const void*, int64_t, double*,
+                          int32_t) noexcept nogil
         Status (*add_transposed)(const RowBlock*, const double*, int64_t, double*, double*,
                                  int32_t) noexcept nogil
         Status (*row_norms)(const RowBlock*, double*, int32_t) noexcept nogil

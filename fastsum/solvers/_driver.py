@@ -34,6 +34,8 @@ NEWTON_LENGTHS = (1.0, 0.3, 0.1)
 # A tol this small asks for the floor of the arithmetic.
 SETTLED = 1e-12
 PATIENCE = 4
+# Checks without progress after which a gap at the floor of the arithmetic ends the fit.
+STUCK = 2
 
 
 class Run:
@@ -86,7 +88,7 @@ class Run:
         """Advance, certify, record, stop."""
         checks = check_points(self.state["passes"], CHECK_EVERY, CHECK_GROWTH)
         last, check = next(checks)
-        due = 1 if warm else max_iter  # a warm start may be done at once
+        due = 0 if warm else max_iter  # a warm start may be done at once
         while True:
             # advance to the next certificate
             stop_at = min(check, self.began_at + min(due, max_iter))
@@ -249,7 +251,9 @@ class Run:
         floor = certificate.gap <= self.certifier.floor(certificate)
         eps = float(np.finfo(self.problem.dtype).eps)
         flat_floor = certificate.subgradient <= 8 * eps * null.subgradient
-        if np.where(penalised, close | floor, flat | flat_floor).all():
+        # a certificate is in float64: below the floor there may still be something to gain
+        stuck = self.state["stalled"] >= STUCK
+        if stuck and np.where(penalised, close | floor, flat | flat_floor).all():
             return Status.PRECISION
         return None
 

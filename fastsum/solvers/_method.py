@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _registry
 from fastsum.problem import Problem
 from fastsum.sampling import Sampler, rng_from_state, rng_state
 
 State = dict[str, Any]
 Weights = npt.NDArray[Any]
-_SOLVER_IDS = _kernels.solver_registry()
+_SOLVER_IDS = _registry.solver_registry()
 
 # c^2 of eq. (15) in units of the mean squared row norm: a tenth keeps L within 10 % of what it is
 # without an intercept and conditions b like the other coefficients.

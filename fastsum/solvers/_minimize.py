@@ -177,6 +177,10 @@ def _result(run: Run, status: Status, keep_state: bool) -> Result:
             _, W, certificate = run.best
     if keep_state and state:
         seal(state, problem, run.method.name)
+    free = np.repeat(problem.penalty.alpha == 0, problem.columns.n_outputs)
+    if problem.loss.coupled and free.any():
+        # softmax: a common change of a row's unpenalised outputs changes nothing; sum to 0
+        W = W - np.where(free, W.mean(axis=1, keepdims=True), 0.0).astype(W.dtype)
     result = Result(
         coef=(W[:-1, 0] if W.shape[1] == 1 else W[:-1]).copy(),
         intercept=plain(certificate.intercept),
