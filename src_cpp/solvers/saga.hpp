@@ -4,7 +4,8 @@
 // Given     w (d + 1, K) with the intercept in the last row, the table u_i = l_i'(x_i' phi_i)
 //           of the last visit of each row, and its average g = (1/S) sum_i s_i u_i x_i
 // Per step  one row; cost O(non-zeros of the row) by the re-weighting D of eq. (11)
-// Rate      (1 - min(min_i p_i / 2, gamma mu)) a step for gamma = 1 / (3 L)     eq. (15)
+// Rate      1 - min(1 / (4 n), mu / (3 L)) a step for gamma = 1 / (3 L), rows drawn uniformly (the
+//           sparse form is proved for 1 / (5 L), at a rate of the same order)      eq. (15)
 // Memory    n K scalars (the table) and (d + 1) K (the average)
 // Source    Defazio, Bach, Lacoste-Julien, NIPS 2014, Algorithm on p. 3, eq. (1)-(2);
 //           sampling: Schmidt et al., AISTATS 2015; sparse steps: Leblond, Pedregosa,
