@@ -21,8 +21,8 @@ class Saga(PerSampleMethod):
     """SAGA with a prox, sparse re-weighted steps and optional importance sampling.
 
     Problem: (1).  Step: eq. (11)-(13), cost one row.  Rate: linear, a factor
-    1 - min(1 / (4 n), mu / (3 L)) a step for uniform sampling and gamma of eq. (15).  Memory: a table of n K scalars
-    and one (d + 1, K) average.
+    1 - min(1 / (4 n), mu / (3 L)) a step for uniform sampling and gamma of eq. (15).  Memory: a
+    table of n K scalars and one (d + 1, K) average.
 
     The table starts at 0, as if every row had been visited where its loss is flat: no pass is
     spent on it, and the first pass makes plain stochastic gradient steps.
