@@ -47,10 +47,13 @@ def test_passes_in_parts_equal_passes_at_once(name, loss, layout, storage, refin
         for passes in parts:
             result = minimize(problem, max_iter=passes, init=result, **settings)
             made += result.n_iter
-            if result.n_iter < passes:
+            if result.status.reached:
                 break
-        assert made == once.n_iter
-        assert made == sum(parts) or sum(parts) > 60
+        if result.status.reached:  # the end of a part is one more look at where the fit is
+            assert once.status.reached and made <= once.n_iter
+            assert made > 8 or loss == "squared"
+            continue
+        assert made == once.n_iter == sum(parts)
         assert_same_bits(once, result)
 
 
@@ -126,11 +129,12 @@ def test_a_state_of_another_solver_gives_its_coefficients():
     assert second.status is Status.CONVERGED
 
 
-def test_a_warm_start_at_the_solution_stops_after_one_pass():
+def test_a_warm_start_at_the_solution_stops_at_once():
     problem = random_problem(46)
     first = minimize(problem, "saga", tol=1e-10, max_iter=2000, random_state=0)
     again = minimize(problem, "saga", tol=1e-6, init=first)
-    assert (again.n_iter, again.status) == (1, Status.CONVERGED)
+    assert (again.n_iter, again.status) == (0, Status.CONVERGED)
+    np.testing.assert_array_equal(again.coef, first.coef)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_every_status():
     single = random_problem(47, n=200, d=20, alpha=1e-3, dtype=np.float32)
     fits = {
         Status.CONVERGED: lambda: minimize(problem),
-        Status.PRECISION: lambda: minimize(single, tol=1e-9, refine=False),
+        Status.PRECISION: lambda: minimize(single, tol=1e-9, refine=False, random_state=0),
         Status.STATIONARY: lambda: minimize(free),
         Status.MAX_ITER: lambda: minimize(problem, tol=0, max_iter=3),
         Status.TIME: lambda: minimize(problem, tol=0, max_time=1e-9),
@@ -281,8 +285,8 @@ def test_warnings_say_how_far_why_and_what_to_do():
     assert "stopped at max_time" in text and "raise max_time" in text
     text = warning_of(problem, step_size=1e9, refine=False)
     assert "grew without bound" in text and "step_size" in text
-    single = random_problem(54, dtype=np.float32)
-    text = warning_of(single, tol=1e-9, max_iter=5000, refine=False)
+    single = random_problem(47, n=200, d=20, alpha=1e-3, dtype=np.float32)
+    text = warning_of(single, tol=1e-9, refine=False, random_state=0)
     assert "floor of float32" in text and "float64" in text
     free = random_problem(54, penalty="none")
     assert "subgradient norm" in warning_of(free, "saga", tol=1e-12, max_iter=2, refine=False)
