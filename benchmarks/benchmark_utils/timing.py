@@ -4,8 +4,10 @@ import contextlib
 import fcntl
 import gc
 import importlib.metadata
+import io
 import os
 import platform
+import re
 import statistics
 import tempfile
 import time
@@ -93,8 +95,6 @@ class Machine:
 
 
 def machine(threads):
-    from fastsum._core import _kernels
-
     versions = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -103,11 +103,22 @@ def machine(threads):
         cpu=_cpu_model(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         threads=threads,
-        cpu_level=_kernels.cpu_level(),
+        cpu_level=_cpu_level(),
         python=platform.python_version(),
         versions=versions,
         load_before=round(os.getloadavg()[0], 2),
     )
+
+
+def _cpu_level():
+    """The level of the kernels in use, as `fastsum.show_versions` prints it."""
+    import fastsum
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        fastsum.show_versions()
+    found = re.search(r"^CPU level\s+(\w+)", printed.getvalue(), re.M)
+    return found[1] if found else "unknown"
 
 
 def _cpu_model():

@@ -185,6 +185,16 @@ def main(args):
     report.show(title, columns, rows)
 
 
+def envelope(points):
+    """The smallest error reached by each time, 1e-12 at least."""
+    smallest, out = math.inf, []
+    for seconds, error in sorted(points):
+        if max(error, 1e-12) < smallest:
+            smallest = max(error, 1e-12)
+            out.append((seconds, smallest))
+    return out
+
+
 def draw(panels, path):
     """Suboptimality against seconds, a panel a problem, one colour a solver throughout."""
     import matplotlib
@@ -200,7 +210,7 @@ def draw(panels, path):
     for axis, (name, drawn) in zip(axes.flat, panels, strict=False):
         for label, points in drawn.items():
             width = 2.4 if label.startswith("fastsum") else 1.2
-            points = [(seconds, max(error, 1e-12)) for seconds, error in sorted(points)]
+            points = envelope(points)
             if points:
                 line = {"color": colours[label], "linewidth": width, "label": label}
                 axis.loglog(*zip(*points, strict=True), marker="o", markersize=3, **line)
