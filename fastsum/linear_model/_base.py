@@ -48,6 +48,9 @@ class FiniteSumEstimator(BaseEstimator):
     """Base of all estimators: the road from validated arrays to fitted attributes."""
 
     _solver: ClassVar[str] = "auto"  # of the estimators that have no `solver` parameter
+    # The HTML view explains a parameter only beside a link to its page: this one stays in place.
+    _doc_link_module = "fastsum"
+    _doc_link_template = "#{estimator_name}"
     # Parameters of scikit-learn's that have no meaning here: {name: (default, remedy)}.
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
 
