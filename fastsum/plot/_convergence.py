@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,11 @@ class ConvergenceDisplay:
     """
 
     def __init__(self, traces: Mapping[str, npt.NDArray[Any]]):
+        if not isinstance(traces, Mapping):
+            raise TypeError(
+                f"traces must be a dict of traces by name, got {type(traces).__name__}: give "
+                "{'name': trace}"
+            )
         if not traces:
             raise ValueError("traces is empty; give at least one trace by name")
         for name, trace in traces.items():
@@ -141,5 +147,11 @@ class ConvergenceDisplay:
         """One line: the worst gap of the problems; gaps of exactly 0 have no place on it."""
         gap = trace["gap"] if trace["gap"].ndim == 1 else trace["gap"].max(axis=1)
         shown = np.where((gap > 0) & np.isfinite(gap), gap, np.nan)
+        if np.isnan(shown).all():
+            warnings.warn(
+                f"{name} has no certified gap to draw: a fit has one if it has a penalty and made "
+                "a pass",
+                stacklevel=2,
+            )
         (line,) = ax.plot(trace[x], shown, marker=".", label=name)
         return line

@@ -1,0 +1,69 @@
+"""Every estimator with every solver, and small data for it."""
+
+import numpy as np
+import scipy.sparse as sp
+
+import fastsum
+from fastsum.linear_model import __all__ as NAMES
+
+RNG = np.random.default_rng(7)
+X = RNG.standard_normal((90, 6)) * [1, 2, 0.5, 1, 1, 3] + [0, 1, 0, -2, 0, 0]
+X[RNG.random(X.shape) < 0.3] = 0.0  # so that its sparse form is another matter
+SCORES = X @ RNG.standard_normal((6, 3)) + RNG.standard_normal((90, 3))
+TARGET = SCORES[:, 0] + 2.0
+TARGETS = SCORES[:, :2] + [1.0, -3.0]
+BINARY = (SCORES[:, 0] > np.median(SCORES[:, 0])).astype(int)
+CLASSES = SCORES.argmax(axis=1)
+FORMS = {"dense": np.array, "sparse": sp.csr_array}
+
+
+def make(name, solver, **settings):
+    """An estimator of the name that runs the solver; None if it has another solver built in."""
+    cls = getattr(fastsum, name)
+    if "solver" in cls._get_param_names():
+        return cls(solver=solver, **settings)
+    return cls(**settings) if cls._solver == solver else None
+
+
+# name, solver
+PAIRS = [(n, s) for n in NAMES for s in ("auto", "saga", "svrg") if make(n, s) is not None]
+
+
+def is_classifier(name):
+    return hasattr(getattr(fastsum, name), "decision_function")
+
+
+# name, solver, settings: every loss and, where it has an l1_ratio, every penalty
+VARIANTS = [
+    (name, solver, {**loss, **penalty})
+    for name, solver in PAIRS
+    for loss in (
+        [{"loss": kind} for kind in ("logistic", "multinomial", "squared_hinge")]
+        if name in ("SAGAClassifier", "SVRGClassifier")
+        else [{}]
+    )
+    for penalty in (
+        [{"l1_ratio": ratio} for ratio in (0.0, 0.5, 1.0)]
+        if "l1_ratio" in getattr(fastsum, name)._get_param_names()
+        else [{}]
+    )
+]
+
+
+def variant_id(value):
+    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+
+
+def labels(name, *, several=True):
+    """Labels for an estimator: three classes for classifiers if several, two targets if it can."""
+    if is_classifier(name):
+        return CLASSES if several else BINARY
+    return TARGETS if several else TARGET
+
+
+def strength(name, value):
+    """The parameter of an estimator for alpha = value in the objective (1) on X."""
+    n = len(X)
+    if name == "LogisticRegression":
+        return {"C": 1.0 / (value * n)}
+    return {"alpha": value * n if name == "Ridge" else value}
