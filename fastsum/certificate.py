@@ -16,7 +16,7 @@ from fastsum._core import _kernels
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
-EPS = float(np.finfo(np.float64).eps)
+EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 MAX_NEWTON = 60
 FLAT = 1e-6  # of the largest curvature possible: too little for a plain Newton step
 ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
@@ -174,6 +174,8 @@ class Certifier:
         shift = np.zeros(self._K)
         if not free:
             return self._loss_terms(shift, final=True)[0], shift, np.zeros(self._B)
+        if self._K == 1:
+            return self._best_scalar_shift()
         L = self.problem.loss.curvature * self.problem.total_weight
         value, gradient, curvature = self._loss_terms(shift)
         slope = np.abs(gradient).max(axis=1)
@@ -200,6 +202,41 @@ class Certifier:
         if not np.array_equal(evaluated, shift):  # the derivatives are those of a step not taken
             value = self._loss_terms(shift, final=True)[0]
         return value, shift, slope
+
+    def _best_scalar_shift(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """`_best_shift` of one problem with one output, step for step, in plain floats.
+
+        A fifth of the time of a 150 x 4 fit went into numpy calls on arrays of one number.
+        """
+
+        def terms(at: float) -> tuple[float, float, float]:
+            value, gradient, curvature = self._loss_terms(np.array([at]))
+            return float(value[0]), float(gradient[0, 0]), float(curvature[0, 0, 0])
+
+        L = self.problem.loss.curvature * self.problem.total_weight
+        shift = evaluated = 0.0
+        value, gradient, curvature = terms(shift)
+        slope = abs(gradient)
+        radius = 10.0 * (1.0 + slope / L) if curvature < FLAT * L else np.inf
+        floor = 16 * EPS**2 * len(self._margins)
+        for _ in range(MAX_NEWTON):
+            step = -gradient / (curvature + slope / radius + TINY)
+            if not -step * gradient > floor * abs(value):
+                break
+            evaluated = shift + step
+            new_value, new_gradient, new_curvature = terms(evaluated)
+            new_slope = abs(new_gradient)
+            better = new_value <= value + 4 * EPS * abs(value) or (
+                new_slope <= 0.5 * slope and new_value <= value * (1 + 1e-9)
+            )
+            if not better:
+                radius = 0.25 * abs(step)
+                continue
+            radius, shift, value, slope = 4.0 * radius, evaluated, new_value, new_slope
+            gradient, curvature = new_gradient, new_curvature
+        if evaluated != shift:
+            value = float(self._loss_terms(np.array([shift]), final=True)[0][0])
+        return np.array([value]), np.array([shift]), np.array([slope])
 
     # ---- gap
 
@@ -259,7 +296,8 @@ class Certifier:
 
         The second is a difference of sums: it carries their rounding, with margin.
         """
-        self._dual = np.fmax(self._dual, objective - gap)
+        rounding = ROUNDING * EPS * (np.abs(objective) + np.where(np.isfinite(gap), gap, 0.0))
+        self._dual = np.fmax(self._dual, objective - gap - rounding)  # rounded down by its own
         size = np.abs(objective) + np.abs(self._dual) + self._null_objective
         return np.fmin(gap, np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size)
 
@@ -277,12 +315,11 @@ class Certifier:
 def _newton_step(gradient: FloatArray, curvature: FloatArray, damping: FloatArray) -> FloatArray:
     """-(H + damping I)^{-1} g of each problem, (B, C)."""
     B, C = gradient.shape
-    tiny = np.finfo(np.float64).tiny
     if C == 1:
-        step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + tiny)
+        step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + TINY)
         return step
     # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
     trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None]
-    H = curvature + trace / C + (EPS * trace + damping[:, None, None] + tiny) * np.eye(C)
+    H = curvature + trace / C + (EPS * trace + damping[:, None, None] + TINY) * np.eye(C)
     solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None])[:, :, 0]
     return solved

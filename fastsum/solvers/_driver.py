@@ -30,7 +30,7 @@ ROWS_PER_CALL = 1 << 16
 RISEN, MOST_SLOWED = 10.0, 20
 DIVERGED = 1e4
 # Lengths tried of a Newton step.
-NEWTON_LENGTHS = (1.0, 0.3, 0.1)
+NEWTON_LENGTHS = (1.0, 0.3, 0.1, 0.03)
 # A tol this small asks for the floor of the arithmetic.
 SETTLED = 1e-12
 PATIENCE = 4
@@ -259,7 +259,8 @@ class Run:
 
     def target(self) -> npt.NDArray[np.float64]:
         """The gap that tol asks for, (B,)."""
-        return self.tol * self.certifier.tolerance_scale()
+        scale = self.certifier.tolerance_scale()
+        return np.multiply(self.tol, scale, out=np.zeros_like(scale), where=np.isfinite(scale))
 
     def _record(self) -> None:
         """A line of the trace; its phase is what made the point: the method or a refinement."""

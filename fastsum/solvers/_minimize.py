@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import numpy.typing as npt
@@ -232,6 +232,8 @@ def _check_settings(
 def _seed(random_state: int | np.random.RandomState | None) -> int:
     if random_state is None:
         return 0
+    if isinstance(random_state, Integral) and 0 <= int(random_state) < 1 << 32:
+        return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
@@ -261,7 +263,8 @@ def _warn(
         )
         text = f"the objective grew without bound and the last good point is returned: {remedy}"
     else:
-        worst = int(np.argmax(certificate.gap - target))
+        gap = np.where(np.isfinite(certificate.gap), certificate.gap, 0.0)
+        worst = int(np.argmax(gap - target))
         reached = (
             f"certified gap {certificate.gap[worst]:.2e}, tol asks for {target[worst]:.2e}"
             if np.isfinite(certificate.gap[worst])

@@ -66,7 +66,8 @@ class ProgressBar:
         """Moves to `passes` and shows the problem that is furthest from its target."""
         if self._bar is None:
             return
-        worst = int(np.argmax(certificate.gap - target))
+        gap = np.where(np.isfinite(certificate.gap), certificate.gap, 0.0)
+        worst = int(np.argmax(gap - target))
         self._bar.set_postfix(
             objective=f"{certificate.objective[worst]:.6g}",
             gap=f"{certificate.gap[worst]:.1e}",
