@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from scipy.special import log_expit, logsumexp
 from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
 
 FOLDER = os.environ.get("FASTSUM_TEST_DATA")
 # Number of features of the svmlight files, so that train and test parts agree.
@@ -115,6 +116,7 @@ def alpha_max(X, y, loss):
 # --- independent optima ---------------------------------------------------------------------------
 
 
+@threadpool_limits.wrap(limits=1)  # thousands of small products: threads only get in the way
 def independent(X, y, loss, alpha, l1_ratio):
     """Objective of a solution by scikit-learn, or by scipy where that has no l1 with intercept."""
     n, d = X.shape
