@@ -126,7 +126,9 @@ class Certifier:
                 gap = np.fmin(gap, terms)
             objective = value / S + penalty
             # A slope left in b leaves the dual point infeasible: no certificate if it matters.
-            leak = slope / S * (1.0 + np.abs(b + shift).reshape(self._B, -1).max(axis=1))
+            # How far b can be from the best one is of the size of the null model's residuals.
+            size = np.fmax(self._null_objective, objective)
+            leak = slope / S * np.sqrt(2.0 * size / self.problem.loss.curvature)
             sound = leak <= np.maximum(1e-3 * gap, 1e-13 * np.abs(objective))
             own_gap = np.where((self.problem.penalty.alpha > 0) & sound, gap, np.inf)
             gap = self._with_best_dual(objective, own_gap)
@@ -300,6 +302,15 @@ class Certifier:
         self._dual = np.fmax(self._dual, objective - gap - rounding)  # rounded down by its own
         size = np.abs(objective) + np.abs(self._dual) + self._null_objective
         return np.fmin(gap, np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size)
+
+    @property
+    def dual(self) -> FloatArray:
+        """The best dual value seen, (B,)."""
+        return self._dual
+
+    def learn(self, dual: FloatArray) -> None:
+        """Takes over dual values of the same problem from an earlier fit."""
+        self._dual = np.fmax(self._dual, dual)
 
     def tolerance_scale(self) -> FloatArray:
         """F(null) - D for the best dual value D, (B,): what tol is relative to (eq. 8)."""

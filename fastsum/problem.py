@@ -92,6 +92,7 @@ class Problem:
             labels = fitted_loss.encode(labels)
             _check_classes(labels, weights, fitted_loss)
             columns = _columns_of(labels, fitted_loss)
+        _check_columns(labels, columns, fitted_loss)
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "loss", fitted_loss)
         object.__setattr__(self, "columns", columns)
@@ -164,6 +165,17 @@ def _columns_of(labels: FloatArray, loss: Loss) -> Columns:
     return Columns()
 
 
+def _check_columns(labels: npt.NDArray[Any], columns: Columns, loss: Loss) -> None:
+    """What the kernels read through the columns must be there."""
+    shape = (len(labels), columns.n_problems) if columns.targets == "multi" else (len(labels),)
+    if labels.shape != shape:
+        raise ValueError(f"y has shape {labels.shape}; {columns} needs {shape}")
+    if not np.isfinite(labels).all():
+        raise ValueError("y holds NaN or infinity")
+    if loss.coupled and not ((labels >= 0) & (labels < columns.n_outputs)).all():
+        raise ValueError(f"y must hold class codes in [0, {columns.n_outputs}) for {columns}")
+
+
 def _check_classes(labels: FloatArray, weights: FloatArray | None, loss: Loss) -> None:
     """Every class needs a row with a positive weight, or its intercept runs to infinity."""
     if loss.domain == "real":
@@ -176,10 +188,11 @@ def _check_classes(labels: FloatArray, weights: FloatArray | None, loss: Loss) -
             "rows of at least two classes"
         )
     if loss.domain == "class" and found.size <= labels.max():
-        absent = sorted(set(range(int(labels.max()) + 1)) - set(found.astype(int).tolist()))
+        absent = np.setdiff1d(np.arange(min(labels.max(), found.size + 5)), found)[:5]
         raise ValueError(
-            f"classes {absent[:5]} of y have no row with a positive weight; renumber the classes "
-            "without them"
+            f"y goes up to class {labels.max():g}, but classes {absent.astype(int).tolist()} have "
+            "no row with a positive weight: number the classes 0, ..., C - 1 without gaps, for "
+            "example with numpy.unique(y, return_inverse=True)"
         )
 
 

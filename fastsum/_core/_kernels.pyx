@@ -179,23 +179,36 @@ def add_transposed(Block block, r, int64_t K, out, work, int64_t first_row, int3
 
 def row_norms(Block block, out, int64_t first_row, int32_t n_threads):
     """out[first_row:...] <- squared norms of the rows."""
-    cdef double* norms = <double*>address(out, 8 * (first_row + block.raw.n_rows), True)
+    cdef int64_t n = block.raw.n_rows, begin = 0, end, chunk = block.poll_rows(1) * n_threads
+    cdef double* norms = <double*>address(out, 8 * (first_row + n), True)
+    cdef c.RowBlock part
     cdef c.Status status
-    with nogil:
-        status = c.kernels().row_norms(&block.raw, norms + first_row, n_threads)
-    raise_for(status)
+    while begin < n:
+        end = min(n, begin + chunk)
+        part = block.part(begin, end)
+        with nogil:
+            status = c.kernels().row_norms(&part, norms + first_row + begin, n_threads)
+        raise_for(status)
+        PyErr_CheckSignals()
+        begin = end
 
 
 def column_mass(Block block, p, out, int64_t first_row):
     """out (d,) += sum of p_i over the rows that hold each column; p (n,) or None for ones."""
     cdef const double* mass = <const double*>address(p, 8 * (first_row + block.raw.n_rows))
     cdef double* sums = <double*>address(out, 8 * block.raw.n_cols, True)
+    cdef int64_t n = block.raw.n_rows, begin = 0, end, chunk = block.poll_rows(1)
+    cdef c.RowBlock part
     cdef c.Status status
-    if mass != NULL:
-        mass += first_row
-    with nogil:
-        status = c.kernels().column_mass(&block.raw, mass, sums)
-    raise_for(status)
+    while begin < n:
+        end = min(n, begin + chunk)
+        part = block.part(begin, end)
+        with nogil:
+            status = c.kernels().column_mass(
+                &part, mass + first_row + begin if mass != NULL else mass, sums)
+        raise_for(status)
+        PyErr_CheckSignals()
+        begin = end
 
 
 def loss_terms(Task task, z, b, u, bint with_curvature, sums, work, int32_t n_threads):
@@ -246,12 +259,18 @@ def loss_gap(Task task, z, b, u, scale, out, work, int32_t n_threads):
     cdef const double* c_ = <const double*>address(scale, 8 * B)
     cdef double* sums = <double*>address(out, 8 * n_threads * B, True)
     cdef double* scratch = <double*>address(work, 8 * n_threads * 2 * K, True)
-    cdef c.Columns columns = task.at(0)
+    cdef int64_t begin = 0, end, chunk = max(<int64_t>64, POLL_WORK // (16 * K)) * n_threads
+    cdef c.Columns columns
     cdef c.Status status
-    with nogil:
-        status = c.kernels().loss_gap(&columns, n, margins_, shift, du, c_, sums, scratch,
-                                      n_threads)
-    raise_for(status)
+    while begin < n:
+        end = min(n, begin + chunk)
+        columns = task.at(begin)
+        with nogil:
+            status = c.kernels().loss_gap(&columns, end - begin, margins_ + begin * K, shift,
+                                          du + begin * K, c_, sums, scratch, n_threads)
+        raise_for(status)
+        PyErr_CheckSignals()
+        begin = end
 
 
 def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):

@@ -245,7 +245,7 @@ class Run:
         certificate, null = self.certificate, self.certifier.null
         penalised = self.problem.penalty.alpha > 0
         flat = certificate.subgradient <= self.tol * null.subgradient
-        close = certificate.gap <= self.target()
+        close = np.isfinite(certificate.gap) & (certificate.gap <= self.target())
         if np.where(penalised, close, flat).all():
             return Status.CONVERGED if penalised.all() else Status.STATIONARY
         floor = certificate.gap <= self.certifier.floor(certificate)

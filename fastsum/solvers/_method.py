@@ -20,6 +20,7 @@ _SOLVER_IDS = _registry.solver_registry()
 # c^2 of eq. (15) in units of the mean squared row norm: a tenth keeps L within 10 % of what it is
 # without an intercept and conditions b like the other coefficients.
 INTERCEPT_SHARE = 0.1
+SMALLEST = 1e-300  # a smoothness below is that of data without any size
 # Tables of this many bytes are allocated without a look at the free memory.
 SMALL_TABLE = 1 << 24
 
@@ -107,9 +108,13 @@ class PerSampleMethod(Method):
         self.sampler = Sampler(rows, s, lipschitz, sampling)
         # gamma = 1 / (3 max_i L_i / (S p_i)), eq. (15)
         top = self.sampler.inverse_probability(lipschitz).max() / problem.total_weight
-        self.gamma = step_size if step_size is not None else (1 / (3 * top) if top > 0 else 1.0)
-        self.step = np.full(problem.K, self.gamma, dtype=dtype)
-        self.l1, self.l2 = problem.l1.astype(dtype), problem.l2.astype(dtype)
+        self.gamma = (
+            step_size if step_size is not None else (1 / (3 * top) if top > SMALLEST else 1.0)
+        )
+        most = float(np.finfo(dtype).max)  # float32 holds less than a strength may be
+        self.step = np.full(problem.K, min(self.gamma, most), dtype=dtype)
+        self.l1 = np.minimum(problem.l1, most).astype(dtype)
+        self.l2 = np.minimum(problem.l2, most).astype(dtype)
         self.density = self._density(dtype) if rows.sparse else None
         self._work = np.empty(5 * problem.K)
         self._rng_mark: npt.NDArray[np.uint64] | None = None
@@ -123,7 +128,7 @@ class PerSampleMethod(Method):
 
     def slow_down(self, factor: float) -> None:
         """Shorter steps, and no runs of neighbouring rows."""
-        self.step[...] = self.gamma * factor
+        self.step[...] = min(self.gamma * factor, float(np.finfo(self.step.dtype).max))
         self.sampler.block_rows = 1
 
     def sweep(self, state: State, n_passes: int) -> None:

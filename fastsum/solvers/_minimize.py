@@ -17,7 +17,7 @@ from fastsum.solvers._driver import Run, plain
 from fastsum.solvers._extrapolation import DEPTH
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._registry import resolve_solver
-from fastsum.solvers._warm_start import Init, carried_state, initial_weights, seal
+from fastsum.solvers._warm_start import Init, carried_state, initial_weights, known_dual, seal
 from fastsum.threads import resolve_n_threads
 
 # Iterates are kept for extrapolation where they are small beside the data, or small at all.
@@ -150,6 +150,8 @@ def solve(
     method = kind(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
     state = carried_state(init, problem, method.name)
     carried = state is not None
+    if state is not None and (dual := known_dual(state, problem)) is not None:
+        certifier.learn(dual)
     if state is None:
         rng = np.random.Generator(np.random.PCG64(_seed(random_state)))
         start = initial_weights(init, problem, certifier.null.intercept)
@@ -176,7 +178,7 @@ def _result(run: Run, status: Status, keep_state: bool) -> Result:
         if run.best is not None:
             _, W, certificate = run.best
     if keep_state and state:
-        seal(state, problem, run.method.name)
+        seal(state, problem, run.method.name, run.certifier.dual)
     free = np.repeat(problem.penalty.alpha == 0, problem.columns.n_outputs)
     if problem.loss.coupled and free.any():
         # softmax: a common change of a row's unpenalised outputs changes nothing; sum to 0

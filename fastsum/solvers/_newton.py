@@ -111,6 +111,8 @@ def _model_step(
     l1 = np.zeros(q)
     l1[:p] = problem.penalty.l1[b]
     sparse = np.count_nonzero(w) <= len(A)  # else the active H is singular: begin at 0
+    if not (np.isfinite(H).all() and np.isfinite(c).all()):
+        return np.zeros((q, 1))  # no direction: the point stays
     x, _ = feature_sign(H, c, l1, start if sparse else np.zeros(q))
     return (x - start)[:, None]
 
@@ -144,8 +146,8 @@ def _step(
 
 def _solve(H: FloatArray, g: FloatArray) -> FloatArray:
     """H^{-1} g for a positive semidefinite H; the shortest solution if it is singular."""
-    if not g.size:
-        return g
+    if not g.size or not (np.isfinite(H).all() and np.isfinite(g).all()):
+        return np.zeros_like(g)  # no direction: the point stays
     # LAPACK's own Cholesky solve: scipy.linalg.solve costs ten times a small system
     _, solution, info = scipy.linalg.lapack.dposv(H, g)
     if info == 0:

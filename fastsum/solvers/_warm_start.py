@@ -14,10 +14,23 @@ from fastsum.solvers._method import State, Weights
 Init = Result | State | tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
-def seal(state: State, problem: Problem, solver: str) -> None:
-    """Marks a state with the solver and the data it belongs to."""
+KEYS = {"weights", "solver", "data", "passes", "alpha", "l1_ratio", "dual"}
+
+
+def seal(state: State, problem: Problem, solver: str, dual: npt.NDArray[np.float64]) -> None:
+    """Marks a state with the solver, the data and the penalty it belongs to."""
     state["solver"] = solver
     state["data"] = problem.data_fingerprint()
+    state["alpha"], state["l1_ratio"] = problem.penalty.alpha, problem.penalty.l1_ratio
+    state["dual"] = dual
+
+
+def known_dual(state: State, problem: Problem) -> npt.NDArray[np.float64] | None:
+    """The best dual value of a carried state; None if the penalty has changed."""
+    same = np.array_equal(state["alpha"], problem.penalty.alpha) and np.array_equal(
+        state["l1_ratio"], problem.penalty.l1_ratio
+    )
+    return state["dual"] if same else None
 
 
 def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
@@ -26,6 +39,11 @@ def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
     The penalty may differ: tables and gradients are of the loss alone.
     """
     state = init.state if isinstance(init, Result) else init
+    if isinstance(init, dict) and not init.keys() >= KEYS:
+        raise ValueError(
+            "init is no state of fastsum.minimize (keys are missing): give the Result itself, "
+            "its .state, or (coef, intercept)"
+        )
     if not isinstance(state, dict) or state.get("solver") != solver:
         return None
     if state["weights"].dtype != problem.dtype or state["data"] != problem.data_fingerprint():
