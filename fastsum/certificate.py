@@ -33,7 +33,8 @@ class Certificate:
     gap : (B,) array
         Bound on F(w, b) - min F, the best dual value seen included; inf without a penalty.
     own_gap : (B,) array
-        The same from this point alone: it does not depend on what was certified before.
+        The sum of the Fenchel-Young terms of this point alone, without the rounding that `gap`
+        carries: for comparing points, whatever was certified before.
     subgradient : (B,) array
         Norm of the minimum-norm subgradient of F.
     intercept : (K,) array
@@ -125,13 +126,14 @@ class Certifier:
                     terms = terms + self._loss_gap(shift, scale) / S
                 gap = np.fmin(gap, terms)
             objective = value / S + penalty
-            # A slope left in b leaves the dual point infeasible: no certificate if it matters.
-            # How far b can be from the best one is of the size of the null model's residuals.
+            penalised = self.problem.penalty.alpha > 0
+            own_gap = np.where(penalised, gap, np.inf)
+            # A slope left in b leaves the dual point infeasible; the term of eq. (5) that is then
+            # not 0 is bounded by the slope times how far b can be from 0 and from the best one.
             size = np.fmax(self._null_objective, objective)
-            leak = slope / S * np.sqrt(2.0 * size / self.problem.loss.curvature)
-            sound = leak <= np.maximum(1e-3 * gap, 1e-13 * np.abs(objective))
-            own_gap = np.where((self.problem.penalty.alpha > 0) & sound, gap, np.inf)
-            gap = self._with_best_dual(objective, own_gap)
+            reach = np.sqrt(2.0 * size / self.problem.loss.curvature)
+            reach = reach + np.abs(b + shift).reshape(self._B, -1).max(axis=1)
+            gap = self._with_best_dual(objective, own_gap + slope / S * reach)
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
 
     def curvature(self) -> FloatArray:
@@ -184,9 +186,10 @@ class Certifier:
         flat = np.trace(curvature, axis1=1, axis2=2) < FLAT * L
         radius = np.where(flat, 10.0 * (1.0 + slope / L), np.inf)
         evaluated, floor = shift, 16 * EPS**2 * len(self._margins)  # rounding of n terms, squared
+        live = np.ones(self._B, dtype=bool)
         for _ in range(MAX_NEWTON):
             step = _newton_step(gradient, curvature, slope / radius)
-            todo = -(step * gradient).sum(axis=1) > floor * np.abs(value)
+            todo = live & (-(step * gradient).sum(axis=1) > floor * np.abs(value))
             if not todo.any():
                 break
             evaluated = trial = shift + (step * todo[:, None]).ravel()
@@ -195,6 +198,8 @@ class Certifier:
             # near the minimum the values differ by rounding only; the slopes still tell
             better = new_value <= value + 4 * EPS * np.abs(value)
             better |= (new_slope <= 0.5 * slope) & (new_value <= value * (1 + 1e-9))
+            gained = (new_value < value - 4 * EPS * np.abs(value)) | (new_slope <= 0.5 * slope)
+            live &= gained | ~better  # else only rounding is left
             radius = np.where(better, 4.0 * radius, 0.25 * np.abs(step).max(axis=1))
             shift = np.where(np.repeat(better, self._C), trial, shift)
             value = np.where(better, new_value, value)
@@ -234,6 +239,8 @@ class Certifier:
             if not better:
                 radius = 0.25 * abs(step)
                 continue
+            if new_value >= value - 4 * EPS * abs(value) and new_slope > 0.5 * slope:
+                break  # only rounding is left
             radius, shift, value, slope = 4.0 * radius, evaluated, new_value, new_slope
             gradient, curvature = new_gradient, new_curvature
         if evaluated != shift:
@@ -299,7 +306,9 @@ class Certifier:
         The second is a difference of sums: it carries their rounding, with margin.
         """
         rounding = ROUNDING * EPS * (np.abs(objective) + np.where(np.isfinite(gap), gap, 0.0))
-        self._dual = np.fmax(self._dual, objective - gap - rounding)  # rounded down by its own
+        # Rounded down by its own rounding; a point above the null model has nothing to teach.
+        sane = (self._dual == -np.inf) | (objective <= self._null_objective * (1 + 1e-9))
+        self._dual = np.where(sane, np.fmax(self._dual, objective - gap - rounding), self._dual)
         size = np.abs(objective) + np.abs(self._dual) + self._null_objective
         return np.fmin(gap, np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size)
 
@@ -330,7 +339,12 @@ def _newton_step(gradient: FloatArray, curvature: FloatArray, damping: FloatArra
         step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + TINY)
         return step
     # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
-    trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None]
-    H = curvature + trace / C + (EPS * trace + damping[:, None, None] + TINY) * np.eye(C)
-    solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None])[:, :, 0]
+    # In units of the curvature and the damping, or saturated margins would leave a singular H.
+    trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None] / C
+    scale = np.maximum(trace + damping[:, None, None], 1e-290)
+    H = (curvature + trace + damping[:, None, None] * np.eye(C)) / scale + EPS * np.eye(C)
+    try:
+        solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None] / scale)[:, :, 0]
+    except np.linalg.LinAlgError:  # infinite or NaN: a diverged point has no step
+        return np.zeros_like(gradient)
     return solved

@@ -190,9 +190,9 @@ def _check_classes(labels: FloatArray, weights: FloatArray | None, loss: Loss) -
     if loss.domain == "class" and found.size <= labels.max():
         absent = np.setdiff1d(np.arange(min(labels.max(), found.size + 5)), found)[:5]
         raise ValueError(
-            f"y goes up to class {labels.max():g}, but classes {absent.astype(int).tolist()} have "
-            "no row with a positive weight: number the classes 0, ..., C - 1 without gaps, for "
-            "example with numpy.unique(y, return_inverse=True)"
+            f"classes {absent.astype(int).tolist()} of y have no row with a positive weight (its "
+            f"labels go up to {labels.max():g}); renumber the classes without gaps, for example "
+            "with numpy.unique(y, return_inverse=True)"
         )
 
 

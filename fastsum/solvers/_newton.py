@@ -25,6 +25,8 @@ FloatArray = npt.NDArray[np.float64]
 # Flops of BLAS and LAPACK are this many times cheaper than those of a per-sample step.
 BLAS_GAIN = 4.0
 MOST_UNKNOWNS = 1000
+TRIAL_PASSES = 2.5  # the certificates of its trials; nothing where a pass takes microseconds
+SMALL = 1 << 16  # values
 MOST_VALUES = 1 << 23  # of the dense A: 64 MB
 
 
@@ -34,12 +36,13 @@ def cost(problem: Problem, W: npt.NDArray[Any]) -> float:
     total = 0.0
     for columns in _blocks(problem):
         p = float(len(_support(problem, W, columns, None)) + 1) * C
-        if p > MOST_UNKNOWNS or rows.n_rows * p > MOST_VALUES * C:
+        if p > MOST_UNKNOWNS or rows.n_rows * max(p, problem.K * C) > MOST_VALUES * C:
             return np.inf
         on_growing_sets = C == 1 and problem.l1[columns.start] > 0
         solves = min(rows.n_rows, p) ** 4 / (12 * LET_IN) if on_growing_sets else p**3
         total += rows.n_rows * p * p + solves
-    return total / BLAS_GAIN / (4.0 * rows.nnz * problem.K + 1.0)
+    trials = TRIAL_PASSES if rows.nnz * problem.K > SMALL else 0.0
+    return trials + total / BLAS_GAIN / (4.0 * rows.nnz * problem.K + 1.0)
 
 
 def direction(problem: Problem, W: npt.NDArray[Any], certifier: Certifier) -> FloatArray:

@@ -75,7 +75,7 @@ class Svrg(PerSampleMethod):
         """A snapshot of the new point."""
         average = self.gradient_rows(derivatives, gradient)
         state["full_gradient"][:, columns] = average[:, columns]
-        if self.store_derivatives:
+        if "snapshot_derivatives" in state:
             state["snapshot_derivatives"][:, columns] = derivatives[:, columns]
         else:
             state["snapshot_weights"][:, columns] = state["weights"][:, columns]
@@ -98,7 +98,7 @@ class Svrg(PerSampleMethod):
             self.n_threads,
         )
         state["full_gradient"][...] = self.average(u)
-        if self.store_derivatives:
+        if "snapshot_derivatives" in state:
             state["snapshot_derivatives"][...] = u
         else:
             state["snapshot_weights"][...] = state["weights"]
