@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
-from fastsum.solvers._driver import Run, plain
+from fastsum.solvers._driver import SETTLED, Run, plain
 from fastsum.solvers._extrapolation import DEPTH
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._registry import resolve_solver
@@ -50,7 +50,8 @@ def minimize(
         "auto" chooses by shape and memory.
     tol : float, default=1e-4
         Stop when the certified gap is at most tol * (F(null model) - best dual value); the same for
-        every solver. The null model has w = 0 and the best intercept.
+        every solver. The null model has w = 0 and the best intercept. 1e-12 or less asks for all
+        that the arithmetic can give.
     max_iter : int, default=1000
         Most passes over the data; 0 returns zeros.
     max_time : float, default=None
@@ -195,7 +196,7 @@ def _result(run: Run, status: Status, keep_state: bool) -> Result:
         message=SENTENCES[status],
         state=state if keep_state else {},
     )
-    _warn(result, run.target(), certificate, problem, theory=run.mend)
+    _warn(result, run.target(), certificate, problem, theory=run.mend, at_floor=run.tol <= SETTLED)
     return result
 
 
@@ -246,10 +247,13 @@ def _warn(
     problem: Problem,
     *,
     theory: bool,
+    at_floor: bool,
 ) -> None:
     """ConvergenceWarning: how far it got, the likely cause, the remedy."""
     if result.status in (Status.CONVERGED, Status.STATIONARY, Status.STOPPED):
         return
+    if result.status is Status.PRECISION and at_floor and problem.dtype == np.float64:
+        return  # such a tol asks for the floor
     if result.status is Status.PRECISION:
         text = (
             f"the certified gap is at the floor of {problem.dtype.name} arithmetic, above what tol "
