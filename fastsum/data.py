@@ -100,6 +100,34 @@ class Rows:
             _kernels.add_transposed(block, r, K, out, work, start, n_threads)
         return out
 
+    def hessian_product(
+        self,
+        V: npt.NDArray[Any],
+        curvature: FloatArray,
+        n_problems: int,
+        n_threads: int,
+        work: npt.NDArray[Any],
+    ) -> npt.NDArray[Any]:
+        """A' D A V for A = [X, 1] and V (d + 1, K), in the dtype of V; D from curvature (n, K).
+
+        `work` is scratch of `hessian_work` values.
+        """
+        K, out = V.shape[1], np.zeros_like(V)
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.hessian_product(
+                block, V, n_problems, K // n_problems, curvature, out, work, start, n_threads
+            )
+        return out
+
+    def weighted_squares(self, curvature: FloatArray, n_threads: int) -> FloatArray:
+        """sum_i c_ik x_ij^2 for c (n, K): (d, K)."""
+        K = curvature.shape[1]
+        out = np.zeros((self.n_cols, K))
+        work = np.empty((n_threads, self.n_cols, K)) if n_threads > 1 else None
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.add_squares(block, curvature, K, out, work, start, n_threads)
+        return out
+
     def squared_norms(self, n_threads: int) -> FloatArray:
         """||x_i||^2, (n,)."""
         out = np.empty(self.n_rows)

@@ -106,6 +106,20 @@ class Problem:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Problem is immutable; make a new one")
 
+    def on_rows(self, rows: Rows, y: FloatArray, sample_weight: FloatArray | None) -> Problem:
+        """The same loss, penalty and columns on other rows."""
+        other = object.__new__(Problem)
+        total = float(rows.n_rows) if sample_weight is None else float(sample_weight.sum())
+        changed = {
+            "rows": rows,
+            "y": np.ascontiguousarray(y),
+            "sample_weight": sample_weight,
+            "total_weight": total,
+        }
+        for name in Problem.__annotations__:
+            object.__setattr__(other, name, changed.get(name, getattr(self, name)))
+        return other
+
     @property
     def K(self) -> int:
         """Columns of the weights: problems times coupled outputs."""

@@ -41,6 +41,27 @@ struct Kernels {
                      const double* u, const double* c, double* out, double* work,
                      int32_t n_threads);
 
+  // out (n_cols + 1, K) += A' D A V for A = [X, 1], V (n_cols + 1, K) and the weighted curvature D
+  // of each row: diag(c) of c (n_rows, K), less c c' / sum(c) where C outputs are coupled. V, out
+  // and work (n_threads, (n_cols + 2) K) are of `dtype`, which is also that of the sums.
+  Status (*hessian_product)(const RowBlock*, int32_t dtype, const void* V, int64_t n_problems,
+                            int64_t n_outputs, const double* c, void* out, void* work,
+                            int32_t n_threads);
+
+  // out_jk += sum_i c_ik x_ij^2 for c (n_rows, K), out (n_cols, K); work as in add_transposed.
+  Status (*add_squares)(const RowBlock*, const double* c, int64_t K, double* out, double* work,
+                        int32_t n_threads);
+
+  // counts (n_threads, n_cols) += stored values of each column, by thread; sparse storages.
+  Status (*column_counts)(const RowBlock*, int32_t* counts, int32_t n_threads);
+
+  // Copies sparse rows: row r of the copy is row order[r] (null: r) with column j renumbered
+  // place[j], dropped where that is negative. indptr (n_order + 1,) holds where its rows begin;
+  // indices and values (of `dtype`; null for kOnes) are filled.
+  Status (*gather_rows)(const RowBlock*, const int64_t* order, int64_t n_order,
+                        const int32_t* place, const int64_t* indptr, int32_t* indices, void* values,
+                        int32_t dtype, int32_t n_threads);
+
   // For W and v (n_cols, K), strengths l1, l2 and dual scaling c, all (K,):
   // value_k += h(w), gap_k += h(w) + h*(c v) - c w v, subgradient_k += squared distance of v to
   // the subdifferential of h at w.

@@ -76,7 +76,8 @@ struct StepArgs {
   double q_uniform;       // 1 / p when p_i is the same for all rows
   double intercept_curvature;  // c^2 of eq. (15); 0 keeps the intercept where it is
   // Arrays of the block's dtype:
-  const void* density;  // D_j of eq. (11), (n_cols,); null means all ones
+  const void* density;  // P_j D_j of eq. (11), (n_cols,); null means all ones
+  const void* scale;    // P_j, the diagonal preconditioner, (n_cols,); null means all ones
   const void* step;     // gamma_k, (K,)
   const void* l1;       // alpha_k l1_ratio_k, (K,)
   const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)

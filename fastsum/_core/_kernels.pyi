@@ -77,6 +77,36 @@ def loss_gap(
     work: Array,
     n_threads: int,
 ) -> None: ...
+def hessian_product(
+    block: Block,
+    V: Array,
+    n_problems: int,
+    n_outputs: int,
+    curvature: Array,
+    out: Array,
+    work: Array,
+    first_row: int,
+    n_threads: int,
+) -> None: ...
+def add_squares(
+    block: Block,
+    curvature: Array,
+    K: int,
+    out: Array,
+    work: Array | None,
+    first_row: int,
+    n_threads: int,
+) -> None: ...
+def column_counts(block: Block, counts: Array, n_threads: int) -> None: ...
+def gather_rows(
+    block: Block,
+    order: Array | None,
+    place: Array,
+    indptr: Array,
+    indices: Array,
+    values: Array | None,
+    n_threads: int,
+) -> None: ...
 def penalty_terms(
     W: Array,
     v: Array,
@@ -97,6 +127,7 @@ def steps(
     q: Array | None,
     q_uniform: float,
     density: Array | None,
+    scale: Array | None,
     intercept_curvature: float,
     step: Array,
     l1: Array,

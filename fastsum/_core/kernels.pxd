@@ -40,6 +40,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         double q_uniform
         double intercept_curvature
         const void* density
+        const void* scale
         const void* step
         const void* l1
         const void* l2
@@ -63,6 +64,13 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
                                  double*, int32_t) noexcept nogil
         Status (*loss_gap)(const Columns*, int64_t, const double*, const double*, const double*,
                            const double*, double*, double*, int32_t) noexcept nogil
+        Status (*hessian_product)(const RowBlock*, int32_t, const void*, int64_t, int64_t,
+                                  const double*, void*, void*, int32_t) noexcept nogil
+        Status (*add_squares)(const RowBlock*, const double*, int64_t, double*, double*,
+                              int32_t) noexcept nogil
+        Status (*column_counts)(const RowBlock*, int32_t*, int32_t) noexcept nogil
+        Status (*gather_rows)(const RowBlock*, const int64_t*, int64_t, const int32_t*,
+                              const int64_t*, int32_t*, void*, int32_t, int32_t) noexcept nogil
         Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,
                                 const double*, const double*, const double*, double*, double*,
                                 double*) noexcept nogil

@@ -146,6 +146,7 @@ class PerSampleMethod(Method):
                 self.sampler.q,
                 self.sampler.q_uniform,
                 self.density,
+                None,
                 self.intercept_curvature,
                 self.step,
                 self.l1,

@@ -7,7 +7,9 @@
 #include "../kernels.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/svrg.hpp"
+#include "curvature.hpp"
 #include "passes.hpp"
+#include "prepare.hpp"
 
 #define FASTSUM_TEXT_(x) #x
 #define FASTSUM_TEXT(x) FASTSUM_TEXT_(x)
@@ -46,6 +48,10 @@ const Kernels table = {
   loss_terms,
   loss_curvature,
   loss_gap,
+  hessian_product,
+  add_squares,
+  column_counts,
+  gather_rows,
   penalty_terms,
   steps,
 };

@@ -19,7 +19,8 @@ struct Sweep {
   const LossOps& loss;
   const int64_t K, d;
   const double mean;  // 1 / S
-  const T* density;   // D_j; null means all ones
+  const T* density;   // P_j D_j; null means all ones
+  const T* scale;     // P_j; null means all ones
   const T *step, *l1, *l2;
 
   Sweep(const Rows& X_, const StepArgs& a_, int64_t n_cols)
@@ -30,6 +31,7 @@ struct Sweep {
         d(n_cols),
         mean(1.0 / a_.total_weight),
         density(static_cast<const T*>(a_.density)),
+        scale(static_cast<const T*>(a_.scale)),
         step(static_cast<const T*>(a_.step)),
         l1(static_cast<const T*>(a_.l1)),
         l2(static_cast<const T*>(a_.l2)) {}
@@ -42,7 +44,8 @@ struct Sweep {
   }
   // s_i / (S p_i), the weight that makes the sampled gradient unbiased.
   double correction(int64_t i) const { return share(i) * (a.q ? a.q[i] : a.q_uniform); }
-  T D(int64_t j) const { return Rows::kSparse && density ? density[j] : T(1); }
+  T PD(int64_t j) const { return density ? density[j] : T(1); }
+  T P(int64_t j) const { return scale ? scale[j] : T(1); }
 
   void prefetch(int64_t t) const {
     if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);

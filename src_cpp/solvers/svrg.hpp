@@ -52,19 +52,19 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
 #pragma omp simd
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);
-        const T tau = gamma * sweep.D(j);
-        W[j] = prox(W[j] - gamma * change_0 * row.value(p) - tau * G[j], tau * l1_0, tau * l2_0);
+        const T tau = gamma * sweep.PD(j), rate = gamma * sweep.P(j);
+        W[j] = prox(W[j] - rate * change_0 * row.value(p) - tau * G[j], tau * l1_0, tau * l2_0);
       }
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);
-        const T x = row.value(p), D = sweep.D(j);
+        const T x = row.value(p), P = sweep.P(j), PD = sweep.PD(j);
         T* w = W + j * K;
         const T* g = G + j * K;
 #pragma omp simd
         for (int64_t k = 0; k < K; ++k) {
-          const T gamma = step[k], tau = gamma * D;
-          w[k] = prox(w[k] - gamma * change[k] * x - tau * g[k], tau * l1[k], tau * l2[k]);
+          const T gamma = step[k], tau = gamma * PD;
+          w[k] = prox(w[k] - gamma * P * change[k] * x - tau * g[k], tau * l1[k], tau * l2[k]);
         }
       }
     }
