@@ -100,6 +100,15 @@ class Rows:
             _kernels.add_transposed(block, r, K, out, work, start, n_threads)
         return out
 
+    def weighted_squares(self, curvature: FloatArray, n_threads: int) -> FloatArray:
+        """sum_i c_ik x_ij^2 for c (n, K): (d, K)."""
+        K = curvature.shape[1]
+        out = np.zeros((self.n_cols, K))
+        work = np.empty((n_threads, self.n_cols, K)) if n_threads > 1 else None
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            _kernels.add_squares(block, curvature, K, out, work, start, n_threads)
+        return out
+
     def squared_norms(self, n_threads: int) -> FloatArray:
         """||x_i||^2, (n,)."""
         out = np.empty(self.n_rows)

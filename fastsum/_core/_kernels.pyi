@@ -77,6 +77,15 @@ def loss_gap(
     work: Array,
     n_threads: int,
 ) -> None: ...
+def add_squares(
+    block: Block,
+    curvature: Array,
+    K: int,
+    out: Array,
+    work: Array | None,
+    first_row: int,
+    n_threads: int,
+) -> None: ...
 def penalty_terms(
     W: Array,
     v: Array,

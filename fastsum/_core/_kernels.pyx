@@ -51,11 +51,6 @@ cdef class Block:
 
     Keeps its arrays alive; the caller has checked them (fastsum/data.py).
     """
-    cdef c.RowBlock raw
-    cdef readonly object values, indices, indptr
-    cdef readonly str storage
-    cdef int64_t row_work  # mean multiply-adds a row
-
     def __init__(self, str storage, Py_ssize_t n_rows, Py_ssize_t n_cols, bint float64, *,
                  values=None, indices=None, indptr=None, Py_ssize_t stride=0):
         cdef Py_ssize_t nnz, width = 8 if float64 else 4
@@ -110,10 +105,6 @@ cdef class Task:
 
     y: (n,) or (n, B) float64; sample_weight: (n,) float64 or None.
     """
-    cdef c.Columns raw
-    cdef readonly object y, sample_weight
-    cdef readonly int64_t n_rows, K
-
     def __init__(self, int32_t loss, Py_ssize_t n_problems, Py_ssize_t n_outputs,
                  str target_kind, y, sample_weight):
         self.y, self.sample_weight = y, sample_weight
@@ -271,6 +262,22 @@ def loss_gap(Task task, z, b, u, scale, out, work, int32_t n_threads):
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
+
+
+def add_squares(Block block, curvature, int64_t K, out, work, int64_t first_row,
+                int32_t n_threads):
+    """out (d, K) += sum of c_ik x_ij^2 over the rows; work (n_threads, d, K) or None."""
+    cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols
+    cdef const double* c_ = <const double*>address(curvature, 8 * (first_row + n) * K)
+    cdef double* sums = <double*>address(out, 8 * d * K, True)
+    cdef double* mine = <double*>address(work, 8 * n_threads * d * K, True)
+    cdef c.Status status
+    if mine == NULL:
+        n_threads = 1
+    with nogil:
+        status = c.kernels().add_squares(&block.raw, c_ + first_row * K, K, sums, mine, n_threads)
+    raise_for(status)
+    PyErr_CheckSignals()
 
 
 def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):

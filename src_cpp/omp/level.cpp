@@ -4,9 +4,12 @@
 // keep a copy made of instructions that another CPU lacks (tests/cpp/check_symbols.py).
 #include <type_traits>
 
+#include "../descent.hpp"
 #include "../kernels.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/svrg.hpp"
+#include "curvature.hpp"
+#include "gram.hpp"
 #include "passes.hpp"
 
 #define FASTSUM_TEXT_(x) #x
@@ -47,6 +50,13 @@ const Kernels table = {
   loss_curvature,
   loss_gap,
   penalty_terms,
+  add_squares,
+  count_selected,
+  gather_columns,
+  add_gram,
+  mirror,
+  gram_descent,
+  column_descent,
   steps,
 };
 
