@@ -69,6 +69,28 @@ struct Kernels {
                           const double* l1, const double* l2, const double* c, double* value,
                           double* gap, double* subgradient);
 
+  // Working sets, sparse storages only: column j of X is column place[j] of the copy, none where
+  // that is negative. counts_i <- stored values that row i keeps; then indices, ascending in each
+  // row, and values (null for kOnes) of a copy with row pointers indptr (n_rows + 1,).
+  Status (*count_selected)(const RowBlock*, const int32_t* place, int64_t* counts,
+                           int32_t n_threads);
+  Status (*gather_columns)(const RowBlock*, const int32_t* place, const int64_t* indptr,
+                           int32_t* indices, void* values, int32_t n_threads);
+
+  // H_ab += sum_i weight_i x_ia x_ib for first <= a and b <= a; H (n_cols, n_cols), ids ascending
+  // in each row, sparse storages only.
+  Status (*add_gram)(const RowBlock*, const double* weight, int64_t first, double* H,
+                     int32_t n_threads);
+  // H_ba <- H_ab for first <= a < p and b < a.
+  Status (*mirror)(int64_t p, int64_t first, double* H, int32_t n_threads);
+
+  // Coordinate descent on a quadratic (descent.hpp): H (p, p) stored, with a.q kept up to date; or
+  // H = A' diag(c) A of columns (p rows that hold those of A) less c_sum mean mean', gradient g at
+  // the start and r (n,) = diag(c) A (x - start), where a.q is as last seen.
+  Status (*gram_descent)(const double* H, DescentArgs* a);
+  Status (*column_descent)(const RowBlock* columns, const double* g, const double* c,
+                           const double* mean, double* r, DescentArgs* a);
+
   // Runs a.n_steps steps of solver number `solver` (solvers.def) on rows of the block.
   Status (*steps)(int32_t solver, const RowBlock*, const StepArgs* a);
 };

@@ -86,4 +86,19 @@ struct StepArgs {
   double* work;           // (5 K,) scratch
 };
 
+// One call of coordinate descent on a quadratic (descent.hpp).
+struct DescentArgs {
+  int64_t p;               // coordinates
+  double l1, l2;
+  const double* diagonal;  // H_jj
+  double* x;
+  double* q;               // gradient of the quadratic without its penalty
+  double size;             // mean square of the residuals of the least squares problem behind it
+  double target;           // gap wanted
+  int64_t most;            // sweeps allowed
+  int32_t* active;         // (p,) scratch
+  double gap;              // out: duality gap reached
+  int64_t sweeps;          // out: sweeps made
+};
+
 }  // namespace fastsum

@@ -51,11 +51,6 @@ cdef class Block:
 
     Keeps its arrays alive; the caller has checked them (fastsum/data.py).
     """
-    cdef c.RowBlock raw
-    cdef readonly object values, indices, indptr
-    cdef readonly str storage
-    cdef int64_t row_work  # mean multiply-adds a row
-
     def __init__(self, str storage, Py_ssize_t n_rows, Py_ssize_t n_cols, bint float64, *,
                  values=None, indices=None, indptr=None, Py_ssize_t stride=0):
         cdef Py_ssize_t nnz, width = 8 if float64 else 4
@@ -110,10 +105,6 @@ cdef class Task:
 
     y: (n,) or (n, B) float64; sample_weight: (n,) float64 or None.
     """
-    cdef c.Columns raw
-    cdef readonly object y, sample_weight
-    cdef readonly int64_t n_rows, K
-
     def __init__(self, int32_t loss, Py_ssize_t n_problems, Py_ssize_t n_outputs,
                  str target_kind, y, sample_weight):
         self.y, self.sample_weight = y, sample_weight

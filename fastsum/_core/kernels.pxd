@@ -48,6 +48,19 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         void* tables[4]
         double* work
 
+    cdef struct DescentArgs:
+        int64_t p
+        double l1, l2
+        const double* diagonal
+        double* x
+        double* q
+        double size
+        double target
+        int64_t most
+        int32_t* active
+        double gap
+        int64_t sweeps
+
 
 cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     cdef struct Kernels:
@@ -74,6 +87,15 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,
                                 const double*, const double*, const double*, double*, double*,
                                 double*) noexcept nogil
+        Status (*count_selected)(const RowBlock*, const int32_t*, int64_t*, int32_t) noexcept nogil
+        Status (*gather_columns)(const RowBlock*, const int32_t*, const int64_t*, int32_t*, void*,
+                                 int32_t) noexcept nogil
+        Status (*add_gram)(const RowBlock*, const double*, int64_t, double*,
+                           int32_t) noexcept nogil
+        Status (*mirror)(int64_t, int64_t, double*, int32_t) noexcept nogil
+        Status (*gram_descent)(const double*, DescentArgs*) noexcept nogil
+        Status (*column_descent)(const RowBlock*, const double*, const double*, const double*,
+                                 double*, DescentArgs*) noexcept nogil
         Status (*steps)(int32_t, const RowBlock*, const StepArgs*) noexcept nogil
 
     const Kernels* kernels()

@@ -4,10 +4,12 @@
 // keep a copy made of instructions that another CPU lacks (tests/cpp/check_symbols.py).
 #include <type_traits>
 
+#include "../descent.hpp"
 #include "../kernels.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/svrg.hpp"
 #include "curvature.hpp"
+#include "gram.hpp"
 #include "passes.hpp"
 #include "prepare.hpp"
 
@@ -53,6 +55,12 @@ const Kernels table = {
   column_counts,
   gather_rows,
   penalty_terms,
+  count_selected,
+  gather_columns,
+  add_gram,
+  mirror,
+  gram_descent,
+  column_descent,
   steps,
 };
 

@@ -1,0 +1,37 @@
+"""Typed face of _working_set.pyx."""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from fastsum._core._kernels import Block
+
+Array = npt.NDArray[Any]
+
+def count_selected(block: Block, place: Array, counts: Array, n_threads: int) -> None: ...
+def gather_columns(
+    block: Block,
+    place: Array,
+    indptr: Array,
+    indices: Array,
+    values: Array | None,
+    n_threads: int,
+) -> None: ...
+def add_gram(block: Block, weight: Array, first: int, H: Array, n_threads: int) -> None: ...
+
+class Descent:
+    size: float
+    def __init__(
+        self, l1: float, l2: float, diagonal: Array, x: Array, q: Array, size: float, active: Array
+    ) -> None: ...
+    def on_gram(self, H: Array, target: float, most: int) -> tuple[float, int]: ...
+    def on_columns(
+        self,
+        columns: Block,
+        g: Array,
+        weight: Array,
+        mean: Array | None,
+        r: Array,
+        target: float,
+        most: int,
+    ) -> tuple[float, int]: ...

@@ -1,0 +1,118 @@
+"""Kernels of working sets: columns copied out of the rows, Gram matrices, coordinate descent."""
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+
+from fastsum._core cimport kernels as c
+from fastsum._core._kernels cimport Block, address, raise_for
+
+# Multiply-adds between two looks at Ctrl-C.
+cdef int64_t POLL_WORK = 1 << 26
+
+
+def count_selected(Block block, place, counts, int32_t n_threads):
+    """counts (n_rows,) int64 <- stored values of each row in columns with place (d,) int32 >= 0."""
+    cdef const int32_t* place_ = <const int32_t*>address(place, 4 * block.raw.n_cols)
+    cdef int64_t* out = <int64_t*>address(counts, 8 * block.raw.n_rows, True)
+    cdef c.Status status
+    with nogil:
+        status = c.kernels().count_selected(&block.raw, place_, out, n_threads)
+    raise_for(status)
+    PyErr_CheckSignals()
+
+
+def gather_columns(Block block, place, indptr, indices, values, int32_t n_threads):
+    """Fills indices (and values of the block's dtype, None for ones) of the columns selected.
+
+    indptr (n_rows + 1,) int64 may be a part of that of a larger copy.
+    """
+    cdef int64_t n = block.raw.n_rows
+    cdef int32_t width = 8 if block.raw.dtype == c.kFloat64 else 4
+    cdef const int32_t* place_ = <const int32_t*>address(place, 4 * block.raw.n_cols)
+    cdef const int64_t* pointers = <const int64_t*>address(indptr, 8 * (n + 1))
+    cdef int32_t* ids = <int32_t*>address(indices, 4 * pointers[n], True)
+    cdef void* x = address(values, width * pointers[n], True)
+    cdef c.Status status
+    if x == NULL and block.raw.storage != c.kOnes:
+        raise ValueError("values are needed for blocks that hold values")
+    with nogil:
+        status = c.kernels().gather_columns(&block.raw, place_, pointers, ids, x, n_threads)
+    raise_for(status)
+    PyErr_CheckSignals()
+
+
+def add_gram(Block block, weight, int64_t first, H, int32_t n_threads):
+    """Rows and columns from `first` on of H (p, p) += X' diag(weight) X; ids ascend in each row."""
+    cdef int64_t n = block.raw.n_rows, p = block.raw.n_cols, begin = 0, end
+    cdef int64_t chunk = max(<int64_t>64, POLL_WORK // (block.row_work * block.row_work + 16))
+    cdef const double* weight_ = <const double*>address(weight, 8 * n)
+    cdef double* out = <double*>address(H, 8 * p * p, True)
+    cdef c.RowBlock part
+    cdef c.Status status
+    while begin < n:
+        end = min(n, begin + chunk)
+        part = block.part(begin, end)
+        with nogil:
+            status = c.kernels().add_gram(&part, weight_ + begin, first, out, n_threads)
+        raise_for(status)
+        PyErr_CheckSignals()
+        begin = end
+    with nogil:
+        c.kernels().mirror(p, first, out, n_threads)
+
+
+cdef class Descent:
+    """Coordinate descent on a quadratic with l1 and l2 (src_cpp/descent.hpp).
+
+    x, q and diagonal (p,) float64; x and q are changed in place. `size` is the mean square of the
+    residuals behind the quadratic and follows x.
+    """
+    cdef c.DescentArgs raw
+    cdef object arrays
+
+    def __init__(self, double l1, double l2, diagonal, x, q, double size, active):
+        memset(&self.raw, 0, sizeof(self.raw))
+        self.arrays = (diagonal, x, q, active)
+        self.raw.p = x.shape[0]
+        self.raw.l1, self.raw.l2, self.raw.size = l1, l2, size
+        self.raw.diagonal = <const double*>address(diagonal, 8 * self.raw.p)
+        self.raw.x = <double*>address(x, 8 * self.raw.p, True)
+        self.raw.q = <double*>address(q, 8 * self.raw.p, True)
+        self.raw.active = <int32_t*>address(active, 4 * self.raw.p, True)
+
+    @property
+    def size(self):
+        return self.raw.size
+
+    @size.setter
+    def size(self, double value):
+        self.raw.size = value
+
+    def on_gram(self, H, double target, int64_t most):
+        """(gap, sweeps) with H (p, p) stored, x at its q on entry and on return."""
+        cdef const double* H_ = <const double*>address(H, 8 * self.raw.p * self.raw.p)
+        self.raw.target, self.raw.most = target, most
+        with nogil:
+            c.kernels().gram_descent(H_, &self.raw)
+        PyErr_CheckSignals()
+        return self.raw.gap, self.raw.sweeps
+
+    def on_columns(self, Block columns, g, weight, mean, r, double target, int64_t most):
+        """(gap, sweeps) with H = A' diag(weight) A, centred by `mean` (p,) unless that is None.
+
+        columns: A' as rows; g (p,) the gradient at the start, r (n,) = weight * A (x - start).
+        """
+        cdef int64_t n = columns.raw.n_cols
+        cdef const double* g_ = <const double*>address(g, 8 * self.raw.p)
+        cdef const double* weight_ = <const double*>address(weight, 8 * n)
+        cdef const double* mean_ = <const double*>address(mean, 8 * self.raw.p)
+        cdef double* r_ = <double*>address(r, 8 * n, True)
+        cdef c.Status status
+        if columns.raw.n_rows != self.raw.p:
+            raise ValueError(f"{columns.raw.n_rows} columns for {self.raw.p} coordinates")
+        self.raw.target, self.raw.most = target, most
+        with nogil:
+            status = c.kernels().column_descent(&columns.raw, g_, weight_, mean_, r_, &self.raw)
+        raise_for(status)
+        PyErr_CheckSignals()
+        return self.raw.gap, self.raw.sweeps

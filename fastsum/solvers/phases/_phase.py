@@ -1,0 +1,37 @@
+"""What a phase of `solver="auto"` is to the engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum.certificate import Certificate, Certifier
+from fastsum.problem import Problem
+
+FloatArray = npt.NDArray[np.float64]
+Weights = npt.NDArray[Any]
+
+
+class Phase(ABC):
+    """A map from a certified point to a better one."""
+
+    name: ClassVar[str]
+
+    def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
+        self.problem, self.certifier, self.n_threads = problem, certifier, n_threads
+
+    @abstractmethod
+    def improve(
+        self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
+    ) -> tuple[Weights, int]:
+        """A new (d + 1, K) point from the one last certified, and the passes it cost.
+
+        W is of the problem's dtype; the passes are an int in [1, budget]; target (B,) is the gap
+        wanted.
+        """
+
+    def failed(self) -> None:  # noqa: B027 (most phases only make points that are better)
+        """The last point was worse than the one before; take a safer step from there."""

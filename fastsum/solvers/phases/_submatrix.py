@@ -1,0 +1,149 @@
+"""Columns of X copied out once, so that what follows does not read the rest."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from fastsum._core import _kernels, _working_set
+from fastsum.data import Rows
+
+FloatArray = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+# A sparse copy of at least this density is stored dense: BLAS then makes its Gram matrix faster.
+DENSE_FROM = 0.25
+CHUNK_BYTES = 1 << 24  # of the float64 copy of rows that BLAS sees at a time
+
+
+class Submatrix:
+    """The columns `ids` of X in their order, over all rows.
+
+    Attributes
+    ----------
+    rows : Rows
+        The copy, one block; X itself where `ids` are all the columns of a dense X.
+    """
+
+    def __init__(self, rows: Rows, ids: Ids, n_threads: int):
+        self.n_threads = n_threads
+        everything = len(ids) == rows.n_cols and bool((ids == np.arange(len(ids))).all())
+        if all(block.storage == "dense" for block in rows.blocks):
+            self.rows = rows if everything else _dense_columns(rows, ids)
+        else:
+            self.rows = _sparse_columns(rows, ids, n_threads)
+
+    @property
+    def dense(self) -> bool:
+        """Whether the copy is stored dense."""
+        return not self.rows.sparse
+
+    def margins(self, x: FloatArray, b: float) -> FloatArray:
+        """A x + b, (n,)."""
+        W = np.append(x, b)[:, None]
+        return self.rows.margins(W, self.n_threads, np.empty((self.rows.n_rows, 1)))[:, 0]
+
+    def transposed(self, r: FloatArray) -> FloatArray:
+        """A' r, (p,)."""
+        return self.rows.transposed(r[:, None], self.n_threads)[:, 0]
+
+    def gram(self, weight: FloatArray, H: FloatArray, first: int, mean: FloatArray | None) -> None:
+        """Rows and columns from `first` on of H (p, p) <- (A - 1 mean')' diag(weight) (A - 1 mean').
+
+        `mean` (p,) must be the weighted mean of each column, or None for 0.
+        """
+        H[first:] = 0.0
+        if not self.dense:
+            for start, block in zip(self.rows.starts, self.rows.blocks, strict=True):
+                part = weight[start : start + block.n_rows]
+                _working_set.add_gram(block, part, first, H, self.n_threads)
+            if mean is not None:
+                H[first:] -= np.outer(mean[first:] * weight.sum(), mean)
+                H[:first, first:] = H[first:, :first].T
+            return
+        root = np.sqrt(weight)[:, None]
+        for start, A in self._dense_chunks():
+            part = (A - mean if mean is not None else A) * root[start : start + len(A)]
+            H[first:] += part[:, first:].T @ part
+        H[:first, first:] = H[first:, :first].T
+
+    def squares(self, weight: FloatArray) -> FloatArray:
+        """sum_i weight_i x_ij^2, (p,)."""
+        return self.rows.weighted_squares(weight[:, None], self.n_threads)[:, 0]
+
+    @cached_property
+    def by_columns(self) -> _kernels.Block:
+        """A' as a block of rows: its row j is column j of A."""
+        n, p, float64 = self.rows.n_rows, self.rows.n_cols, self.rows.dtype.itemsize == 8
+        if self.dense:
+            values = np.concatenate([block.values for block in self.rows.blocks]).T
+            values = np.ascontiguousarray(values)
+            return _kernels.Block("dense", p, n, float64, values=values, stride=n)
+        (block,) = self.rows.blocks
+        values = block.values
+        if values is None:
+            values = np.ones(block.nnz, dtype=np.int8)
+        A = sp.csr_array((values, block.indices, block.indptr), shape=(n, p)).tocsc()
+        return _kernels.Block(
+            block.storage,
+            p,
+            n,
+            float64,
+            values=None if block.storage == "ones" else A.data,
+            indices=A.indices.astype(np.int32, copy=False),
+            indptr=A.indptr.astype(np.int64, copy=False),
+        )
+
+    def _dense_chunks(self) -> list[tuple[int, npt.NDArray[Any]]]:
+        size = max(1, CHUNK_BYTES // (8 * max(1, self.rows.n_cols)))
+        chunks = []
+        for start, block in zip(self.rows.starts, self.rows.blocks, strict=True):
+            for begin in range(0, block.n_rows, size):
+                chunks.append((start + begin, block.values[begin : begin + size]))
+        return chunks
+
+
+def _dense_columns(rows: Rows, ids: Ids) -> Rows:
+    values = np.concatenate([np.take(block.values, ids, axis=1) for block in rows.blocks])
+    return _dense(values)
+
+
+def _dense(values: npt.NDArray[Any]) -> Rows:
+    n, p = values.shape
+    float64 = values.dtype.itemsize == 8
+    return Rows((_kernels.Block("dense", n, p, float64, values=values, stride=p),), values.dtype)
+
+
+def _sparse_columns(rows: Rows, ids: Ids, n_threads: int) -> Rows:
+    n, p, dtype = rows.n_rows, len(ids), rows.dtype
+    place = np.full(rows.n_cols, -1, dtype=np.int32)
+    place[ids] = np.arange(p, dtype=np.int32)
+    counts = np.empty(n, dtype=np.int64)
+    parts = list(zip(rows.starts, rows.blocks, strict=True))
+    for start, block in parts:
+        _working_set.count_selected(block, place, counts[start:], n_threads)
+    indptr = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    ones = all(block.storage == "ones" for block in rows.blocks)
+    indices = np.empty(indptr[-1], dtype=np.int32)
+    values = None if ones else np.ones(indptr[-1], dtype=dtype)
+    for start, block in parts:
+        pointers = indptr[start : start + block.n_rows + 1]
+        own = None if block.storage == "ones" else values
+        _working_set.gather_columns(block, place, pointers, indices, own, n_threads)
+    if indptr[-1] >= DENSE_FROM * n * p:
+        data = np.ones(indptr[-1], dtype=dtype) if values is None else values
+        return _dense(sp.csr_array((data, indices, indptr), shape=(n, p)).toarray())
+    block = _kernels.Block(
+        "ones" if ones else "csr",
+        n,
+        p,
+        dtype.itemsize == 8,
+        values=values,
+        indices=indices,
+        indptr=indptr,
+    )
+    return Rows((block,), dtype)
