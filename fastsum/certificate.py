@@ -144,6 +144,21 @@ class Certifier:
         )
         return h
 
+    def weighted_curvature(self) -> FloatArray:
+        """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).
+
+        l'' for separate outputs; the probabilities p for coupled ones, diag(p) - p p'.
+        """
+        problem = self.problem
+        if problem.loss.coupled:
+            c = self.derivatives.copy()
+            c[np.arange(len(c)), problem.y.astype(np.intp)] += 1.0
+        else:
+            c = self.curvature().reshape(len(self.derivatives), self._K)
+        s = problem.sample_weight
+        c *= 1.0 / problem.total_weight if s is None else (s / problem.total_weight)[:, None]
+        return c
+
     # ---- intercept
 
     def _loss_terms(

@@ -135,6 +135,58 @@ class Rows:
             _kernels.row_norms(block, out, start, n_threads)
         return out
 
+    def squared_norms_in(self, P: FloatArray, n_threads: int) -> FloatArray:
+        """sum_j P_j x_ij^2, (n,), for P (d,)."""
+        W = np.append(P, 0.0)[:, None]
+        out = np.empty((self.n_rows, 1))
+        if self.storage == "ones":  # x = x^2
+            return self.margins(W, n_threads, out)[:, 0]
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            A = self._matrix(block, 0, block.n_rows)
+            squares = A.multiply(A) @ P if sp.issparse(A) else np.einsum("ij,ij,j->i", A, A, P)
+            out[start : start + block.n_rows, 0] = squares
+        return out[:, 0]
+
+    def every(self, step: int) -> Rows:
+        """Rows 0, step, 2 step, ... of each block: a view of dense blocks, else a copy."""
+        if step <= 1:
+            return self
+        blocks = []
+        for block in self.blocks:
+            wide, order = self.dtype.itemsize == 8, np.arange(0, block.n_rows, step)
+            if block.storage == "dense":
+                assert block.values is not None
+                part = block.values[::step]
+                stride = part.strides[0] // self.dtype.itemsize
+                blocks.append(
+                    _kernels.Block(
+                        "dense", len(order), block.n_cols, wide, values=part, stride=stride
+                    )
+                )
+                continue
+            assert block.indptr is not None
+            indptr = np.append(0, np.cumsum(np.diff(block.indptr)[order]))
+            indices = np.empty(indptr[-1], dtype=np.int32)
+            values = None if block.values is None else np.empty(indptr[-1], dtype=self.dtype)
+            same = np.arange(block.n_cols, dtype=np.int32)
+            _kernels.gather_rows(block, order, same, indptr, indices, values, 1)
+            blocks.append(
+                _kernels.Block(
+                    block.storage,
+                    len(order),
+                    block.n_cols,
+                    wide,
+                    values=values,
+                    indices=indices,
+                    indptr=indptr,
+                )
+            )
+        return Rows(tuple(blocks), self.dtype)
+
+    def dense_values(self) -> FloatArray:
+        """X as a dense array, (n, d) float64."""
+        return self.columns(np.arange(self.n_cols))
+
     def column_mass(self, p: FloatArray | None) -> FloatArray:
         """Sum of p_i over the rows that hold each column, (d,); p None counts rows."""
         out = np.zeros(self.n_cols)

@@ -58,12 +58,17 @@ class Prepared:
         return np.concatenate([W[self.columns], W[-1:]])
 
 
+def unprepared(problem: Problem) -> Prepared:
+    """The problem as it is."""
+    return Prepared(problem, None, problem.rows.n_cols)
+
+
 def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
     """The problem on rewritten rows where that pays, else on its own."""
     rows = problem.rows
     worth = rows.sparse and rows.nnz >= PREPARE_FROM and rows.n_cols * problem.K > CACHED_COLUMNS
     if not worth or len(rows.blocks) != 1 or problem.penalty.alpha.min() == 0:
-        return Prepared(problem, None, rows.n_cols)
+        return unprepared(problem)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(rows.n_rows)
     if problem.sample_weight is not None:  # a row without weight is no row
         order = order[problem.sample_weight[order] > 0]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.prepare import unprepared
 from fastsum.problem import Problem
 from fastsum.result import Status
 from fastsum.sampling import rng_from_state
@@ -55,6 +56,7 @@ class Run:
         self.problem, self.method, self.certifier = problem, method, certifier
         self.state, self.tol = state, tol
         self.refine, self.mend = refine, mend
+        self.prepared = unprepared(problem)
         self.phase = method.name
         self.began, self.began_at = time.perf_counter(), int(state["passes"])
         self.records: list[tuple[Any, ...]] = []
@@ -109,8 +111,8 @@ class Run:
                 last, check = next(checks)
             # record
             self._record()
+            bar.update(self.passes, self.certificate, self.target(), self.phase)
             self.phase = self.method.name
-            bar.update(self.passes, self.certificate, self.target())
             asked = callback is not None and bool(callback(self._progress()))
             # stop
             if status is not None:
@@ -273,7 +275,7 @@ class Run:
 
     def _progress(self) -> Progress:
         c = self.certificate
-        view = self.state["weights"][:-1].view()
+        view = self.prepared.to_user(self.state["weights"])[:-1].view()
         view.flags.writeable = False
         coef = view[:, 0] if view.shape[1] == 1 else view
         return Progress(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,12 @@ from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
 from fastsum.solvers._driver import SETTLED, Run, plain
 from fastsum.solvers._extrapolation import DEPTH
+from fastsum.solvers._method import Method
 from fastsum.solvers._progress import Callback, ProgressBar
-from fastsum.solvers._registry import resolve_solver
+from fastsum.solvers._registry import SOLVERS, resolve_solver
+from fastsum.solvers._rounds import Rounds
 from fastsum.solvers._warm_start import Init, carried_state, initial_weights, known_dual, seal
+from fastsum.solvers.auto import Auto
 from fastsum.threads import resolve_n_threads
 
 # Iterates are kept for extrapolation where they are small beside the data, or small at all.
@@ -145,40 +149,88 @@ def solve(
     _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
     n_threads = resolve_n_threads(n_jobs)
     kind = resolve_solver(solver, problem)
-    certifier = Certifier(problem, n_threads)
     if max_iter == 0 and init is None:
-        return _zeros(problem, kind.name, certifier)
-    method = kind(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
+        return _zeros(problem, kind.name, Certifier(problem, n_threads))
+    if issubclass(kind, Auto):
+        if step_size is not None or sampling != "auto":
+            raise ValueError(
+                "step_size and sampling have no meaning for solver='auto', which sets them itself: "
+                f"name a solver of {list(SOLVERS)} to set them"
+            )
+        run: Run = _auto_run(problem, kind, tol, init, n_threads, _seed(random_state))
+    else:
+        options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads}
+        run = _method_run(problem, kind, options, tol, init, _seed(random_state), refine)
+    with ProgressBar(verbose, kind.name, max_iter) as bar:
+        status = run.loop(max_iter, max_time, init is not None, callback, bar)
+    return _result(run, problem, status, keep_state)
+
+
+def _method_run(
+    problem: Problem,
+    kind: type[Method],
+    options: dict[str, Any],
+    tol: float,
+    init: Init,
+    seed: int,
+    refine: bool,
+) -> Run:
+    """The run of one method, from the state carried by `init` if that is of these data."""
+    certifier = Certifier(problem, options["n_threads"])
+    method = kind(problem, **options)
     state = carried_state(init, problem, method.name)
     carried = state is not None
     if state is not None and (dual := known_dual(state, problem)) is not None:
         certifier.learn(dual)
     if state is None:
-        rng = np.random.Generator(np.random.PCG64(_seed(random_state)))
+        rng = np.random.Generator(np.random.PCG64(seed))
         start = initial_weights(init, problem, certifier.null.intercept)
-        state = method.start(start, rng)
-        state["passes"], state["stalled"], state["slowed"], state["kept"] = 0, 0, 0, 0
-        state["merit"] = np.full(problem.columns.n_problems, np.inf)
+        state = {**method.start(start, rng), **_counters(problem)}
         shape = (DEPTH + 1, *start.shape)
         if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
             state["history"] = np.zeros(shape, problem.dtype)
-    run = Run(problem, method, certifier, state, tol, refine=refine, mend=step_size is None)
+    mend = options["step_size"] is None
+    run = Run(problem, method, certifier, state, tol, refine=refine, mend=mend)
     if init is not None and not carried:
         run.certify_start()
-    with ProgressBar(verbose, method.name, max_iter) as bar:
-        status = run.loop(max_iter, max_time, init is not None, callback, bar)
-    return _result(run, status, keep_state)
+    return run
 
 
-def _result(run: Run, status: Status, keep_state: bool) -> Result:
+def _auto_run(
+    problem: Problem, kind: type[Auto], tol: float, init: Init, n_threads: int, seed: int
+) -> Rounds:
+    """The run of `Auto` on the prepared problem."""
+    prepared = kind.prepare(problem, n_threads, seed)
+    certifier = Certifier(prepared.problem, n_threads)
+    state = carried_state(init, problem, kind.name)
+    if state is not None and (dual := known_dual(state, problem)) is not None:
+        certifier.learn(dual)
+    start = initial_weights(init, problem, certifier.null.intercept)
+    fresh = {"weights": prepared.from_user(start), **_counters(problem)}
+    phases = kind(prepared.problem, certifier, n_threads, seed)
+    run = Rounds(prepared, phases, certifier, fresh, tol)
+    if init is not None:
+        run.certify_start()
+    return run
+
+
+def _counters(problem: Problem) -> dict[str, Any]:
+    """What the outer loop counts in a state."""
+    merit = np.full(problem.columns.n_problems, np.inf)
+    return {"passes": 0, "stalled": 0, "slowed": 0, "kept": 0, "merit": merit}
+
+
+def _result(run: Run, problem: Problem, status: Status, keep_state: bool) -> Result:
     """The result, after a warning if the accuracy asked for was not reached."""
-    problem, state, certificate = run.problem, run.state, run.certificate
+    state, certificate = run.state, run.certificate
     W = state["weights"]
     if status is Status.DIVERGED:
-        W, state = initial_weights(None, problem, run.certifier.null.intercept), {}
+        W, state = initial_weights(None, run.problem, run.certifier.null.intercept), {}
         if run.best is not None:
             _, W, certificate = run.best
+    W = run.prepared.to_user(W)
     if keep_state and state:
+        state["weights"] = W
         seal(state, problem, run.method.name, run.certifier.dual)
     free = np.repeat(problem.penalty.alpha == 0, problem.columns.n_outputs)
     if problem.loss.coupled and free.any():

@@ -61,14 +61,19 @@ class ProgressBar:
             self._bar.close()
 
     def update(
-        self, passes: int, certificate: Certificate, target: npt.NDArray[np.float64]
+        self,
+        passes: int,
+        certificate: Certificate,
+        target: npt.NDArray[np.float64],
+        phase: str,
     ) -> None:
-        """Moves to `passes` and shows the problem that is furthest from its target."""
+        """Moves to `passes`; shows the phase and the problem that is furthest from its target."""
         if self._bar is None:
             return
         gap = np.where(np.isfinite(certificate.gap), certificate.gap, 0.0)
         worst = int(np.argmax(gap - target))
         self._bar.set_postfix(
+            phase=phase,
             objective=f"{certificate.objective[worst]:.6g}",
             gap=f"{certificate.gap[worst]:.1e}",
             target=f"{target[worst]:.1e}",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from fastsum.problem import Problem
-from fastsum.solvers import auto
 from fastsum.solvers._method import Method
+from fastsum.solvers.auto import Auto
 from fastsum.solvers.saga import Saga
 from fastsum.solvers.svrg import Svrg
 
 SOLVERS: dict[str, type[Method]] = {method.name: method for method in (Saga, Svrg)}
-SOLVER_NAMES = ("auto", *SOLVERS)
+SOLVER_NAMES = (Auto.name, *SOLVERS)
 
 
-def resolve_solver(name: str, problem: Problem) -> type[Method]:
-    """The method of a name, "auto" included.
+def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
+    """The method of a name, or the phases of "auto".
 
     Raises
     ------
@@ -23,7 +23,9 @@ def resolve_solver(name: str, problem: Problem) -> type[Method]:
     """
     if name not in SOLVER_NAMES:
         raise ValueError(f"solver={name!r} is unknown; choose one of {list(SOLVER_NAMES)}")
-    method = SOLVERS[auto.choose(problem) if name == "auto" else name]
+    if name == Auto.name:
+        return Auto
+    method = SOLVERS[name]
     missing = method.missing(problem)
     if missing:
         able = [n for n, other in SOLVERS.items() if not other.missing(problem)]

@@ -1,15 +1,88 @@
-"""The rule behind solver="auto"."""
+"""solver="auto": a sequence of phases, chosen by the shape of the problem and what the trace shows.
+
+Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
+figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
+penalty on separate outputs is solved by working sets; anything smooth by truncated Newton, after
+a few epochs of preconditioned SVRG where the data are large and sparse, after Newton on growing
+samples of the rows where they are many and dense, and in the space of the rows where those are
+few; a coupled l1 problem by epochs that find the support and Newton steps on it, in turn.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
+from fastsum.certificate import Certifier
+from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
-from fastsum.solvers._method import fits, table_bytes
+from fastsum.solvers.phases._phase import Phase
+from fastsum.solvers.phases.epochs import Epochs
+from fastsum.solvers.phases.newton_cg import NewtonCG
+from fastsum.solvers.phases.working_set import WorkingSet
+
+# Epochs of SVRG stop when one gains less than this share of what the one before did.
+FLATTENED = 0.1
+MOST_EPOCHS = 6
+LARGE = 1 << 21  # stored values of sparse data from which epochs come first
 
 
-def choose(problem: Problem) -> str:
-    """Name of the solver for a problem.
+class Auto:
+    """The phases of one fit and the choice among them.
 
-    SAGA makes progress with every row it reads, from the first pass on, but keeps n K scalars;
-    SVRG can do without them. So: saga while its table is less than a quarter of the free memory.
+    Parameters
+    ----------
+    problem : Problem
+        As prepared.
+    certifier : Certifier
+    n_threads : int
+    seed : int
     """
-    return "saga" if fits(table_bytes(problem), 0.25) else "svrg"
+
+    name = "auto"
+
+    def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
+        self.problem = problem
+        self._phases: dict[type[Phase], Phase] = {}
+        self._arguments = problem, certifier, n_threads
+        self._seed = seed
+        self._gains: list[float] = []
+        self._failures = 0
+        rows = problem.rows
+        self._separate_l1 = WorkingSet.serves(problem)
+        self._coupled_l1 = not self._separate_l1 and bool(problem.l1.any())
+        self._epochs_left = 0
+        if self._coupled_l1 or (rows.sparse and rows.nnz >= LARGE and not self._separate_l1):
+            self._epochs_left = MOST_EPOCHS
+
+    @staticmethod
+    def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
+        """The problem rewritten where that pays."""
+        return prepare(problem, n_threads, seed)
+
+    def next(self) -> Phase:
+        """The phase that goes on from here."""
+        if self._separate_l1:
+            return self._phase(WorkingSet)
+        if self._epochs_left > 0:
+            return self._phase(Epochs)
+        return self._phase(NewtonCG)
+
+    def saw(self, phase: Phase, gain: float, failed: bool) -> None:
+        """Takes note of what a phase gained: the fall of the objective."""
+        if failed:
+            phase.failed()
+            self._failures += 1
+        if isinstance(phase, Epochs):
+            self._epochs_left -= 1
+            self._gains.append(gain)
+            flat = len(self._gains) > 1 and self._gains[-1] < FLATTENED * self._gains[-2]
+            if failed or flat:
+                self._epochs_left = 0
+        elif self._coupled_l1:
+            self._epochs_left = 2  # let columns in and out again
+
+    def _phase(self, kind: type[Phase]) -> Phase:
+        if kind not in self._phases:
+            self._phases[kind] = kind(*self._arguments)
+        return self._phases[kind]

@@ -1,0 +1,98 @@
+"""The outer loop of solver="auto": a phase improves a certified point, the new one is certified."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.prepare import Prepared
+from fastsum.result import Status
+from fastsum.solvers._driver import Run
+from fastsum.solvers._method import State, Weights
+from fastsum.solvers._progress import Callback, ProgressBar
+from fastsum.solvers.auto import Auto
+from fastsum.solvers.phases._phase import Phase
+
+ROUNDING = 8 * EPS  # of an objective
+
+
+class Rounds(Run):
+    """One fit of `Auto`; what a `Run` is to a method."""
+
+    method: Auto  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        method: Auto,
+        certifier: Certifier,
+        state: State,
+        tol: float,
+    ):
+        problem = prepared.problem
+        super().__init__(problem, method, certifier, state, tol, refine=True, mend=True)  # type: ignore[arg-type]
+        self.prepared = prepared
+
+    def certify_start(self) -> None:
+        """Certifies given coefficients; a start that is not finite or far out is left for null."""
+        start = self.certifier(self.state["weights"])
+        if start.finite:
+            self._accept(self.state["weights"], start)
+        else:
+            self.state["weights"][...] = 0.0
+            self._accept(self.state["weights"], self.certifier(self.state["weights"]))
+
+    def loop(
+        self,
+        max_iter: int,
+        max_time: float | None,
+        warm: bool,
+        callback: Callback | None,
+        bar: ProgressBar,
+    ) -> Status:
+        """Improve, certify, record, stop."""
+        self.phase = "start"
+        status = self._judge(self.certificate)
+        if status is not None and not warm:
+            self.state["passes"] += 1  # what the null model's certificate read
+        if status is None and self.passes >= max_iter:
+            status = Status.MAX_ITER
+        while status is None:
+            phase = self.method.next()
+            status = self._round(phase, max_iter - self.passes)
+            self._count_progress()
+            status = status or self._reached()
+            self._record()
+            bar.update(self.passes, self.certificate, self.target(), self.phase)
+            if status is None and callback is not None and bool(callback(self._progress())):
+                status = Status.STOPPED
+            if status is None and self.passes >= max_iter:
+                status = Status.MAX_ITER
+            if status is None and self._late(max_time):
+                status = Status.TIME
+        if not self.records:
+            self._record()
+        return status
+
+    def _round(self, phase: Phase, budget: int) -> Status | None:
+        """A better point by the phase; problems that it made worse stay where they were."""
+        start, here = self.state["weights"], self.certificate
+        W, passes = phase.improve(start, here, self.target(), budget)
+        self.state["passes"] += passes
+        there = self.certifier(W)
+        with np.errstate(invalid="ignore"):
+            better = there.objective <= here.objective + ROUNDING * np.abs(here.objective)
+        failed = not better.all()
+        if failed:
+            columns = np.repeat(~better, self.problem.columns.n_outputs)
+            W[:, columns] = start[:, columns]
+            there = self.certifier(W)
+        gain = float((here.objective - there.objective).sum())
+        self.method.saw(phase, gain, failed)
+        self.phase = phase.name
+        return self._accept(W, there)
+
+    def _accept(self, W: Weights, certificate: Certificate) -> Status | None:
+        W[-1] = certificate.intercept
+        self.state["weights"] = W
+        return self._judge(certificate)
