@@ -91,6 +91,9 @@ struct Kernels {
   Status (*column_descent)(const RowBlock* columns, const double* g, const double* c,
                            const double* mean, double* r, DescentArgs* a);
 
+  // One epoch of solvers/svrg_epoch.hpp on sparse rows.
+  Status (*svrg_epoch)(const RowBlock*, const EpochArgs* a);
+
   // Runs a.n_steps steps of solver number `solver` (solvers.def) on rows of the block.
   Status (*steps)(int32_t solver, const RowBlock*, const StepArgs* a);
 };

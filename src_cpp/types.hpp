@@ -101,4 +101,19 @@ struct DescentArgs {
   int64_t sweeps;          // out: sweeps made
 };
 
+// One epoch of preconditioned SVRG, see solvers/svrg_epoch.hpp. Arrays of the block's dtype unless
+// typed here; (n_rows,) arrays are of the whole block.
+struct EpochArgs {
+  Columns columns;  // K = 1
+  const int64_t* order;
+  int64_t n_steps;
+  const double* correction;  // c_i = s_i q_i / S, (n_rows,)
+  const void* snapshot_derivatives;  // (n_rows,)
+  void* packed;         // (n_threads, d + 1, 4): w, rate, shift, shrink
+  void* base;           // (d + 1,): w, where the sum of all threads' changes goes
+  const void* damping;  // (d + 1,)
+  int64_t n_merges;
+  int32_t n_threads;
+};
+
 }  // namespace fastsum

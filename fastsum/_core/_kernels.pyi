@@ -136,5 +136,17 @@ def steps(
     tables: tuple[Array | None, ...],
     work: Array,
 ) -> None: ...
+def svrg_epoch(
+    block: Block,
+    task: Task,
+    order: Array,
+    correction: Array,
+    snapshot_derivatives: Array,
+    packed: Array,
+    base: Array,
+    damping: Array,
+    n_merges: int,
+    n_threads: int,
+) -> None: ...
 def csr_fault(indptr: Array, indices: Array, n_rows: int, n_cols: int) -> tuple[int, int]: ...
 def rows_increase(indptr: Array, indices: Array) -> bool: ...

@@ -407,6 +407,32 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
         begin += chunk
 
 
+def svrg_epoch(Block block, Task task, order, correction, snapshot_derivatives, packed, base,
+               damping, int64_t n_merges, int32_t n_threads):
+    """One epoch on the rows `order` of the block; packed (n_threads, d + 1, 4) is changed in place.
+
+    correction (n,) float64; snapshot_derivatives (n,), base and damping (d + 1,) of the block's
+    dtype; base holds w before and, with several threads, after.
+    """
+    cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols
+    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
+    cdef c.EpochArgs a
+    cdef c.Status status
+    a.columns = task.at(0)
+    a.order = <const int64_t*>address(order, 0)
+    a.n_steps = order.shape[0]
+    a.correction = <const double*>address(correction, 8 * n)
+    a.snapshot_derivatives = address(snapshot_derivatives, width * n)
+    a.packed = address(packed, width * n_threads * (d + 1) * 4, True)
+    a.base = address(base, width * (d + 1), True)
+    a.damping = address(damping, width * (d + 1))
+    a.n_merges, a.n_threads = n_merges, n_threads
+    with nogil:
+        status = c.kernels().svrg_epoch(&block.raw, &a)
+    raise_for(status)
+    PyErr_CheckSignals()
+
+
 # ---- structure of user-given CSR arrays, before any kernel reads them
 
 def csr_fault(indptr, indices, int64_t n_rows, int64_t n_cols):

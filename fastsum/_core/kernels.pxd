@@ -61,6 +61,18 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         double gap
         int64_t sweeps
 
+    cdef struct EpochArgs:
+        Columns columns
+        const int64_t* order
+        int64_t n_steps
+        const double* correction
+        const void* snapshot_derivatives
+        void* packed
+        void* base
+        const void* damping
+        int64_t n_merges
+        int32_t n_threads
+
 
 cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     cdef struct Kernels:
@@ -96,6 +108,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*gram_descent)(const double*, DescentArgs*) noexcept nogil
         Status (*column_descent)(const RowBlock*, const double*, const double*, const double*,
                                  double*, DescentArgs*) noexcept nogil
+        Status (*svrg_epoch)(const RowBlock*, const EpochArgs*) noexcept nogil
         Status (*steps)(int32_t, const RowBlock*, const StepArgs*) noexcept nogil
 
     const Kernels* kernels()

@@ -21,8 +21,9 @@ from fastsum.solvers.phases.epochs import Epochs
 from fastsum.solvers.phases.newton_cg import NewtonCG
 from fastsum.solvers.phases.working_set import WorkingSet
 
-# Epochs of SVRG stop when one gains less than this share of what the one before did.
-FLATTENED = 0.1
+# Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
+# two gains is the rate, and Newton steps cost less than epochs of a slower one.
+FLATTENED = 0.15
 MOST_EPOCHS = 6
 LARGE = 1 << 21  # stored values of sparse data from which epochs come first
 
@@ -48,11 +49,10 @@ class Auto:
         self._seed = seed
         self._gains: list[float] = []
         self._failures = 0
-        rows = problem.rows
         self._separate_l1 = WorkingSet.serves(problem)
         self._coupled_l1 = not self._separate_l1 and bool(problem.l1.any())
         self._epochs_left = 0
-        if self._coupled_l1 or (rows.sparse and rows.nnz >= LARGE and not self._separate_l1):
+        if Epochs.serves(problem) and problem.rows.nnz >= LARGE:
             self._epochs_left = MOST_EPOCHS
 
     @staticmethod
@@ -76,7 +76,7 @@ class Auto:
         if isinstance(phase, Epochs):
             self._epochs_left -= 1
             self._gains.append(gain)
-            flat = len(self._gains) > 1 and self._gains[-1] < FLATTENED * self._gains[-2]
+            flat = len(self._gains) > 1 and self._gains[-1] > FLATTENED * self._gains[-2]
             if failed or flat:
                 self._epochs_left = 0
         elif self._coupled_l1:

@@ -8,6 +8,7 @@
 #include "../kernels.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/svrg.hpp"
+#include "../solvers/svrg_epoch.hpp"
 #include "curvature.hpp"
 #include "gram.hpp"
 #include "passes.hpp"
@@ -40,6 +41,10 @@ static Status steps(int32_t solver, const RowBlock* block, const StepArgs* a) {
   return bound == kOk ? status : bound;
 }
 
+static Status epoch(const RowBlock* block, const EpochArgs* a) {
+  return with_rows(*block, [&](const auto& X) { svrg_epoch(X, *a, block->n_cols); });
+}
+
 extern const Kernels table;
 const Kernels table = {
   FASTSUM_TEXT(FASTSUM_LEVEL),
@@ -61,6 +66,7 @@ const Kernels table = {
   mirror,
   gram_descent,
   column_descent,
+  epoch,
   steps,
 };
 

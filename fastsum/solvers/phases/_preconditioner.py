@@ -21,7 +21,7 @@ MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples thei
 LEAST_ROWS = 4  # of the sample, a column of the block
 SHARE_OF_ROWS = 0.2
 # The block may cost this many passes; a flop of BLAS takes a twentieth of a stored value's time.
-PASSES, FLOP, FREE, DENSE = 10.0, 0.05, 1e5, 0.1
+PASSES, FLOP, FREE = 10.0, 0.05, 1e5
 SMALLEST = 1e-300
 
 
@@ -55,16 +55,12 @@ class BlockPreconditioner:
             self._share(A, own[::step] * step, own.sum(axis=0), l2)
 
     def _most_columns(self) -> int:
-        """Columns of the block whose Gram matrix and factor cost no more than PASSES passes."""
+        """Columns of a block whose factor, and Gram matrix if dense, cost at most PASSES passes."""
         rows = self.problem.rows
-        n, d = rows.n_rows, rows.n_cols
-        filled = rows.nnz / max(1, n * d)
-        p = min(d, MOST_COLUMNS)
+        n, p = rows.n_rows, min(rows.n_cols, MOST_COLUMNS)
         while p > 16:
-            m = min(n, max(LEAST_ROWS * p, SHARE_OF_ROWS * n))
-            # hot columns are fuller than the mean
-            products = m * p * (p if filled > DENSE else min(p, 10.0 * p * filled + 1.0) / FLOP)
-            if FLOP * (products + p**3 / 3.0) <= PASSES * rows.nnz * self.problem.K + FREE:
+            m = 0.0 if rows.sparse else min(n, max(LEAST_ROWS * p, SHARE_OF_ROWS * n))
+            if FLOP * (m * p * p + p**3 / 3.0) <= PASSES * rows.nnz * self.problem.K + FREE:
                 break
             p //= 2
         return p

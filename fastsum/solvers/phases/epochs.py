@@ -1,30 +1,31 @@
-"""Preconditioned proximal SVRG: one epoch from the certificate as its snapshot.
+"""Preconditioned SVRG: one epoch with the certificate as its snapshot, for separate l2 problems.
 
-Problem   min_w F(w) of eq. (1), any loss and penalty
-Step      w_j <- prox_{eta P_j D_j h}(w_j - eta P_j ((s_i q_i / S)(u_i - u~_i) x_ij + D_j g~_j)) on the
-          columns of a sampled row i; u~, g~: derivatives and gradient at the snapshot, which the
-          certificate has just computed; P_j = 1 / (H_jj + (1 + c) l2), H the Hessian there
-Rate      linear in epochs in the metric of P: the ratio of L to mu is that of the scaled data
-Source    Johnson, Zhang, NIPS 2013; prox: Xiao, Zhang, SIAM J. Optim. 2014; sparse steps: Leblond,
-          Pedregosa, Lacoste-Julien, AISTATS 2017; a fixed diagonal metric is a change of variables
-Safety    a snapshot whose objective rose is rolled back by the engine; the step is then halved
+Problem   min_w F(w) of eq. (1), one smooth uncoupled problem, sparse rows
+Step      w_j <- prox_{eta P_j D_j h}(w_j - eta P_j (c_i (u_i - u~_i) x_ij + D_j g~_j)) on the columns
+          of row i; u~, g~: derivatives and gradient at the snapshot, which the certificate has
+          just computed; P_j = 1 / (H_jj + (1 + c) l2), H the Hessian of the loss there
+          (src_cpp/solvers/svrg_epoch.hpp, also for what several threads do)
+Rate      linear in epochs, in the metric of P: the ratio of L to mu is that of the scaled data
+Source    Johnson, Zhang, NIPS 2013; sparse steps: Leblond, Pedregosa, Lacoste-Julien, AISTATS 2017;
+          a fixed diagonal metric is a change of variables
+Safety    a row with L_i > 1 / eta is taken with c_i smaller, so that no step overshoots; a snapshot
+          whose objective rose is rolled back by the engine and the step halved
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from fastsum._core import _kernels, _registry
+from fastsum._core import _kernels
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.sampling import Sampler
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._preconditioner import SMALLEST, own_curvature
+from fastsum.solvers.phases._preconditioner import SMALLEST
 
-SHIFT = 6.0  # c: how much of l2 more than its own the metric holds
-STEP = 2.0  # eta in units of 1 / (3 L); the safeguard halves it
-_SVRG = _registry.solver_registry()["svrg"]
+SHIFT = 6.0  # c: what the metric holds of l2 beyond its own
+STEP = 0.4  # eta in units of 1 / (mean L): 1.2 times the theory's 1 / 3 for rows of equal L
+MERGES = 8  # additions an epoch of each of two threads; more threads add more often
 
 
 class Epochs(Phase):
@@ -34,73 +35,93 @@ class Epochs(Phase):
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int = 0):
         super().__init__(problem, certifier, n_threads)
-        self.rng = np.random.Generator(np.random.PCG64(seed))
+        self._rng = np.random.Generator(np.random.PCG64(seed))
         self._slower = 1.0
-        rows = problem.rows
+        (block,) = problem.rows.blocks
         # data of ones have no dtype of their own: float32 weights fill half the cache
-        narrow = rows.storage == "ones"
-        self.dtype = np.dtype(np.float32) if narrow else problem.dtype
-        self._blocks = [self._as_narrow(block) if narrow else block for block in rows.blocks]
-
-    @staticmethod
-    def _as_narrow(block: _kernels.Block) -> _kernels.Block:
-        return _kernels.Block(
-            "ones",
+        self._dtype = np.dtype(np.float32) if block.storage == "ones" else problem.dtype
+        self._block = _kernels.Block(
+            block.storage,
             block.n_rows,
             block.n_cols,
-            False,
+            self._dtype.itemsize == 8,
+            values=block.values,
             indices=block.indices,
             indptr=block.indptr,
         )
+        s = problem.sample_weight
+        self._sampler = Sampler(problem.rows, s, np.ones(block.n_rows), "blocks")
+        self._mass = problem.rows.column_mass(self._sampler.p)
+        if self._sampler.p is None:
+            self._mass /= block.n_rows
+
+    @staticmethod
+    def serves(problem: Problem) -> bool:
+        """Whether the problem is one separate l2 problem on one block of sparse rows."""
+        rows = problem.rows
+        smooth = problem.K == 1 and not problem.l1.any() and bool((problem.l2 > 0).all())
+        return smooth and rows.sparse and len(rows.blocks) == 1
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
         """An epoch of steps from W."""
-        problem, dtype = self.problem, self.dtype
-        own = own_curvature(self.certifier.weighted_curvature(), problem.columns.n_outputs)
-        h = problem.rows.weighted_squares(own, self.n_threads)
-        h = h.mean(axis=1) + (1.0 + SHIFT) * problem.l2.mean()
-        P = 1.0 / np.maximum(h, max(1e-9 * float(h.max(initial=0.0)), SMALLEST))
-        self._sampler, gamma = self._sampling(P)
-        gamma *= self._slower
-        density, scale = self._density(P), P.astype(dtype)
-        w, G = W.astype(dtype), np.zeros(W.shape, dtype)
-        G[:-1] = self.certifier.gradient
-        u = self.certifier.derivatives.astype(dtype)
-        step, l1, l2 = (v.astype(dtype) for v in (np.full(problem.K, gamma), problem.l1, problem.l2))
-        curvature_b = float(own.sum(axis=0).mean()) if problem.fit_intercept else 0.0
-        P_b = 1.0 / max(curvature_b, SMALLEST) if curvature_b > 0 else 0.0
-        work = np.empty(5 * problem.K)
-        for block, order in self._sampler.draw(self.rng, 1):
-            _kernels.steps(
-                _SVRG, self._blocks[block], problem.task, problem.rows.starts[block], order,
-                problem.total_weight, self._sampler.q, self._sampler.q_uniform, density, scale,
-                P_b, step, l1, l2, (w, G, None), (u,), work,
-            )  # fmt: skip
-        return w.astype(problem.dtype), 1
+        problem, d = self.problem, self.problem.rows.n_cols
+        l2, c = float(problem.l2[0]), self.certifier.weighted_curvature()
+        h = problem.rows.weighted_squares(c, self.n_threads)[:, 0]
+        P = 1.0 / (h + (1.0 + SHIFT) * l2)
+        eta, correction = self._step(P)
+        packed = np.empty((self.n_threads, d + 1, 4), dtype=self._dtype)
+        one = packed[0]
+        one[:, 0] = W[:, 0]
+        one[:-1, 1] = eta * P
+        tau = eta * np.divide(P, self._mass, out=np.zeros_like(P), where=self._mass > 0)
+        one[:-1, 2] = tau * self.certifier.gradient[:, 0]
+        one[:-1, 3] = 1.0 / (1.0 + tau * l2)
+        curvature_b = float(c.sum()) if problem.fit_intercept else 0.0
+        one[-1, 1] = eta / curvature_b if curvature_b > SMALLEST else 0.0
+        one[-1, 2:] = 0.0, 1.0
+        packed[1:] = one
+        base = one[:, 0].copy()
+        order = self._sampler.draw(self._rng, 1)[0][1]
+        merges = MERGES * max(1, self.n_threads // 2)
+        _kernels.svrg_epoch(
+            self._block,
+            problem.task,
+            order,
+            correction,
+            self.certifier.derivatives[:, 0].astype(self._dtype),
+            packed,
+            base,
+            self._damping(eta, len(order), merges),
+            merges,
+            self.n_threads,
+        )
+        return one[:, :1].astype(problem.dtype), 1
 
     def failed(self) -> None:
         """The step was too long."""
         self._slower *= 0.5
 
-    def _sampling(self, P: FloatArray) -> tuple[Sampler, float]:
-        """Rows of a pass, and eta = STEP / (3 max_i L_i / (S p_i)) for L_i in the metric of P."""
-        problem = self.problem
-        squares = problem.rows.squared_norms_in(P, self.n_threads)
-        L = problem.loss.curvature * squares
-        if problem.sample_weight is not None:
-            L = L * problem.sample_weight
-        sampler = Sampler(problem.rows, problem.sample_weight, L, "auto")
-        top = float(sampler.inverse_probability(L).max()) / problem.total_weight
-        return sampler, STEP / (3.0 * top) if top > SMALLEST else 1.0
+    def _step(self, P: FloatArray) -> tuple[float, FloatArray]:
+        """eta and c_i = s_i n / S, cut where one step would go past the minimum of its row."""
+        problem, n = self.problem, self._sampler.n_active
+        L = problem.loss.curvature * problem.rows.squared_norms_in(P, self.n_threads)
+        s = problem.sample_weight
+        c = np.full(len(L), n / problem.total_weight)
+        if s is not None:
+            c *= s
+        L *= c
+        mean = float(L.sum()) / n
+        eta = self._slower * STEP / max(mean, SMALLEST)
+        return eta, c * np.minimum(1.0, 1.0 / np.maximum(eta * L, SMALLEST))
 
-    def _density(self, P: FloatArray) -> npt.NDArray[np.floating] | None:
-        """P_j D_j, eq. (11)."""
-        rows, sampler = self.problem.rows, self._sampler
-        if not rows.sparse:
-            return P.astype(self.dtype)
-        mass = rows.column_mass(sampler.p)
-        if sampler.p is None:
-            mass /= sampler.n_active
-        return np.divide(P, mass, out=np.zeros_like(P), where=mass > 0).astype(self.dtype)
+    def _damping(self, eta: float, n_steps: int, merges: int) -> Weights:
+        """f = (1 - (1 - r)^T) / (T r), r = 1 - exp(-eta m), for columns seen more than once in m."""
+        T, m = self.n_threads, n_steps / (merges * self.n_threads)
+        r = -np.expm1(-min(eta * m, 50.0))
+        factor = (1.0 - (1.0 - r) ** T) / (T * r)
+        damping = np.ones(len(self._mass) + 1, dtype=self._dtype)
+        damping[:-1][self._mass * m > 1.0] = factor
+        damping[-1] = factor
+        return damping
