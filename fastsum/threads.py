@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+
 import joblib
+from threadpoolctl import ThreadpoolController
 
 from fastsum._core import _registry
+
+SMALL_WORK = 1 << 17  # below it BLAS starts no threads that matter
 
 
 def resolve_n_threads(n_jobs: int | None) -> int:
@@ -31,3 +37,21 @@ def resolve_n_threads(n_jobs: int | None) -> int:
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: use None for one thread or -1 for all CPUs")
     return max(1, min(int(joblib.effective_n_jobs(n_jobs)), _registry.max_threads()))
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Looks the process's BLAS libraries up, once."""
+    return ThreadpoolController()
+
+
+def blas_threads(n_threads: int, work: float) -> AbstractContextManager[object]:
+    """Limits BLAS to n_threads inside the context, where there are `work` values to go through.
+
+    With one thread the workers of BLAS sleep. Else they would spin for some 20 ms after each call
+    and take the cores from our own: a pass of two threads then took twice as long.
+    """
+    if work < SMALL_WORK:
+        return nullcontext()
+    limits: AbstractContextManager[object] = _controller().limit(limits=n_threads, user_api="blas")
+    return limits

@@ -22,7 +22,7 @@ from fastsum.solvers._registry import SOLVERS, resolve_solver
 from fastsum.solvers._rounds import Rounds
 from fastsum.solvers._warm_start import Init, carried_state, initial_weights, known_dual, seal
 from fastsum.solvers.auto import Auto
-from fastsum.threads import resolve_n_threads
+from fastsum.threads import blas_threads, resolve_n_threads
 
 # Iterates are kept for extrapolation where they are small beside the data, or small at all.
 SMALL_HISTORY = 1 << 20
@@ -161,7 +161,8 @@ def solve(
     else:
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads}
         run = _method_run(problem, kind, options, tol, init, _seed(random_state), refine)
-    with ProgressBar(verbose, kind.name, max_iter) as bar:
+    size = problem.rows.nnz * problem.K
+    with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):
         status = run.loop(max_iter, max_time, init is not None, callback, bar)
     return _result(run, problem, status, keep_state)
 

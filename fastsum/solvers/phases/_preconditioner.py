@@ -14,6 +14,7 @@ import scipy.linalg
 
 from fastsum.problem import Problem
 from fastsum.solvers.phases._submatrix import Submatrix
+from fastsum.threads import blas_threads
 
 FloatArray = npt.NDArray[np.float64]
 MOST_COLUMNS = 2000  # of the block
@@ -49,10 +50,11 @@ class BlockPreconditioner:
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
         self.exact = step == 1 and p == d and (self.coupled or K == 1)
         A = Submatrix(rows.every(step), self.hot, n_threads)
-        if self.coupled:
-            self._couple(A, curvature[::step] * step, l2)
-        else:
-            self._share(A, own[::step] * step, own.sum(axis=0), l2)
+        with blas_threads(n_threads, rows.nnz):
+            if self.coupled:
+                self._couple(A, curvature[::step] * step, l2)
+            else:
+                self._share(A, own[::step] * step, own.sum(axis=0), l2)
 
     def _most_columns(self) -> int:
         """Columns of a block whose factor, and Gram matrix if dense, cost at most PASSES passes."""
