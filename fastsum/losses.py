@@ -36,6 +36,8 @@ class Loss(ABC):
         True if the C outputs of a problem share one loss value (softmax).
     curvature : float
         Smoothness constant L: the largest eigenvalue of the second derivative.
+    lipschitz : float
+        Largest |l'|; inf if there is none.
     default_param : float or None
         The parameter taken if none is given; None if the loss has no parameter.
     has_probabilities : bool
@@ -45,6 +47,7 @@ class Loss(ABC):
     name: ClassVar[str]
     domain: ClassVar[str]
     default_param: ClassVar[float | None] = None
+    lipschitz: float = np.inf
     has_probabilities: ClassVar[bool] = False
 
     def __init__(self, param: float | None = None):
@@ -160,6 +163,7 @@ class Logistic(_SignLoss):
     """
 
     name = "logistic"
+    lipschitz = 1.0
     has_probabilities = True
 
 
@@ -171,6 +175,7 @@ class Multinomial(Loss):
     """
 
     name = "multinomial"
+    lipschitz = 1.0
     domain = "class"
     has_probabilities = True
 
@@ -207,6 +212,10 @@ class Huber(_RealLoss):
     name = "huber"
     default_param = 1.35
 
+    def __init__(self, param: float | None = None):
+        super().__init__(param)
+        self.lipschitz = self.core_param
+
 
 class SmoothedHinge(_SignLoss):
     """Hinge loss of labels -1 and 1, with its corner rounded by a parabola of width gamma.
@@ -218,6 +227,7 @@ class SmoothedHinge(_SignLoss):
 
     name = "smoothed_hinge"
     default_param = 1.0
+    lipschitz = 1.0
 
 
 _CLASSES = (Squared, Logistic, Multinomial, SquaredHinge, Huber, SmoothedHinge)
