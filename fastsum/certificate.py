@@ -217,25 +217,22 @@ class Certifier:
         L = self.problem.loss.curvature * self.problem.total_weight
         floor = 16 * EPS**2 * len(self._margins)  # rounding of n terms, squared
         searches = [Minimum(L, floor) for _ in range(self._B)]
-        live, evaluated, shift = list(range(self._B)), np.zeros(self._B), np.zeros(self._B)
+        at, live = [0.0] * self._B, [True] * self._B
         for _ in range(MAX_NEWTON):
-            evaluated, still = shift.copy(), []
-            value, gradient, curvature = (terms.ravel() for terms in self._loss_terms(shift))
-            for b in live:
-                at = searches[b].after(
-                    float(shift[b]), float(value[b]), float(gradient[b]), float(curvature[b])
-                )
-                shift[b] = searches[b].best if at is None else at
-                if at is not None:
-                    still.append(b)
-            live = still
-            if not live:
+            evaluated = at.copy()
+            terms = self._loss_terms(np.array(at))
+            value, gradient, curvature = (part.ravel().tolist() for part in terms)
+            for b, search in enumerate(searches):
+                if live[b]:
+                    after = search.after(at[b], value[b], gradient[b], curvature[b])
+                    live[b] = after is not None
+                    at[b] = search.best if after is None else after
+            if True not in live:
                 break
-        shift[live] = [searches[b].best for b in live]
-        value = np.array([search.value for search in searches])
-        if not np.array_equal(evaluated, shift):  # the derivatives are those of a point not taken
-            value = self._loss_terms(shift, final=True)[0]
-        return value, shift, np.array([search.slope for search in searches])
+        at, values = [s.best for s in searches], np.array([s.value for s in searches])
+        if at != evaluated:  # the derivatives are those of a point not taken
+            values = self._loss_terms(np.array(at), final=True)[0]
+        return values, np.array(at), np.array([s.slope for s in searches])
 
     # ---- gap
 

@@ -52,6 +52,7 @@ class Loss(ABC):
 
     def __init__(self, param: float | None = None):
         self.param = self.default_param if param is None else self._checked(param)
+        self.curvature = _registry.loss_curvature(self.core_id, self.core_param)
 
     def _checked(self, param: Any) -> float:
         if self.default_param is None:
@@ -82,11 +83,6 @@ class Loss(ABC):
     def coupled(self) -> bool:
         """Whether the outputs of a problem share one value."""
         return bool(_CORE[self.name][1])
-
-    @property
-    def curvature(self) -> float:
-        """Smoothness constant L."""
-        return _registry.loss_curvature(self.core_id, self.core_param)
 
     def value(self, z: npt.ArrayLike, y: float) -> float:
         """l(z, y) of one row; z is a scalar or (C,)."""

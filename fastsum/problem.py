@@ -77,6 +77,8 @@ class Problem:
         columns: Columns | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
+        if y is None:
+            raise ValueError("y is None; a Problem needs the label of each row")
         labels = np.asarray(y)
         if columns is None:  # else an estimator made and checked them
             labels = check_array(y, ensure_2d=False, dtype=None, input_name="y")

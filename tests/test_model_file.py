@@ -337,7 +337,7 @@ DAMAGE = {
     "header dtype": ({"header": np.ones(9)}, "dtype float64, expected uint8"),
     "other format": ({"header": {"format": "x"}}, "its header does not say so"),
     "newer version": ({"header": {"format_version": 2}}, "format version 2, this fastsum reads 1"),
-    "loss": ({"header": {"loss": "huber"}}, "unknown loss 'huber'"),
+    "loss": ({"header": {"loss": "hinge"}}, "unknown loss 'hinge'"),
     "dtype": ({"header": {"dtype": "object"}}, "names the dtype 'object'"),
     "n_features text": ({"header": {"n_features": "6"}}, "gives n_features as '6'"),
     "n_features zero": ({"header": {"n_features": 0}}, "gives n_features as 0"),
