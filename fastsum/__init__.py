@@ -15,6 +15,8 @@ from fastsum._versions import show_versions  # noqa: E402
 from fastsum.jobs import FittedModel, load_model, save_model  # noqa: E402
 from fastsum.linear_model import (  # noqa: E402
     ElasticNet,
+    FiniteSumClassifier,
+    FiniteSumRegressor,
     Lasso,
     LogisticRegression,
     Ridge,
@@ -31,6 +33,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ElasticNet",
+    "FiniteSumClassifier",
+    "FiniteSumRegressor",
     "FittedModel",
     "Lasso",
     "LogisticRegression",

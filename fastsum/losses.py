@@ -6,7 +6,8 @@ One class per loss; `LOSSES` is the registry every other module and the tests lo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,11 @@ _CORE = _registry.loss_registry()
 class Loss(ABC):
     """Loss of one row as a function of its margins z = x . w + b (docs/maths.md eq. 3).
 
+    Parameters
+    ----------
+    param : float, default=None
+        Its parameter, > 0; None is the default one. A loss without a parameter takes None alone.
+
     Attributes
     ----------
     name : str
@@ -30,13 +36,43 @@ class Loss(ABC):
         True if the C outputs of a problem share one loss value (softmax).
     curvature : float
         Smoothness constant L: the largest eigenvalue of the second derivative.
+    lipschitz : float
+        Largest |l'|; inf if there is none.
+    default_param : float or None
+        The parameter taken if none is given; None if the loss has no parameter.
     has_probabilities : bool
         True if the loss is the negative log-likelihood of a probability model.
     """
 
     name: ClassVar[str]
     domain: ClassVar[str]
+    default_param: ClassVar[float | None] = None
+    lipschitz: float = np.inf
     has_probabilities: ClassVar[bool] = False
+
+    def __init__(self, param: float | None = None):
+        self.param = self.default_param if param is None else self._checked(param)
+        self.curvature = _registry.loss_curvature(self.core_id, self.core_param)
+
+    def _checked(self, param: Any) -> float:
+        if self.default_param is None:
+            having = [name for name, loss in LOSSES.items() if loss.default_param is not None]
+            raise ValueError(
+                f"loss_param={param!r} has no meaning: loss={self.name!r} has no parameter, only "
+                f"{' and '.join(having)} have one; leave it at None"
+            )
+        number = isinstance(param, Real) and not isinstance(param, bool)
+        if not (number and 0 < float(param) < np.inf and 1 / float(param) < np.inf):
+            raise ValueError(
+                f"loss_param must be a finite number > 0 or None for loss={self.name!r} (None is "
+                f"{self.default_param:g}), got {param!r}"
+            )
+        return float(param)
+
+    @property
+    def core_param(self) -> float:
+        """The parameter as the kernels take it: 0 where there is none."""
+        return 0.0 if self.param is None else self.param
 
     @property
     def core_id(self) -> int:
@@ -47,11 +83,6 @@ class Loss(ABC):
     def coupled(self) -> bool:
         """Whether the outputs of a problem share one value."""
         return bool(_CORE[self.name][1])
-
-    @property
-    def curvature(self) -> float:
-        """Smoothness constant L."""
-        return float(_CORE[self.name][2])
 
     def value(self, z: npt.ArrayLike, y: float) -> float:
         """l(z, y) of one row; z is a scalar or (C,)."""
@@ -73,7 +104,7 @@ class Loss(ABC):
     def _point(self, what: int, z: npt.ArrayLike, y: float, size: int) -> FloatArray:
         out = np.empty(size)
         point = np.ascontiguousarray(np.atleast_1d(z), dtype=np.float64)
-        _registry.loss_point(self.core_id, what, point, float(y), out)
+        _registry.loss_point(self.core_id, self.core_param, what, point, float(y), out)
         return out
 
     @abstractmethod
@@ -87,18 +118,21 @@ class Loss(ABC):
         """
 
 
-class Squared(Loss):
+class _RealLoss(Loss):
+    domain = "real"
+
+    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
+        """Real targets, (n,) or (n, B)."""
+        return np.ascontiguousarray(y, dtype=np.float64)
+
+
+class Squared(_RealLoss):
     """Squared error.
 
     l(z, y) = (z - y)^2 / 2,  l*(u, y) = u^2 / 2 + u y,  L = 1.
     """
 
     name = "squared"
-    domain = "real"
-
-    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
-        """Real targets, (n,) or (n, B)."""
-        return np.ascontiguousarray(y, dtype=np.float64)
 
 
 class _SignLoss(Loss):
@@ -125,6 +159,7 @@ class Logistic(_SignLoss):
     """
 
     name = "logistic"
+    lipschitz = 1.0
     has_probabilities = True
 
 
@@ -136,6 +171,7 @@ class Multinomial(Loss):
     """
 
     name = "multinomial"
+    lipschitz = 1.0
     domain = "class"
     has_probabilities = True
 
@@ -161,13 +197,41 @@ class SquaredHinge(_SignLoss):
     name = "squared_hinge"
 
 
-LOSSES: dict[str, Loss] = {
-    loss.name: loss for loss in (Squared(), Logistic(), Multinomial(), SquaredHinge())
-}
+class Huber(_RealLoss):
+    """Huber's loss: squared near 0, absolute beyond delta, for targets with outliers.
+
+    With r = z - y, l(z, y) = r^2 / 2 for |r| <= delta, delta (|r| - delta / 2) beyond,
+    l*(u, y) = u^2 / 2 + u y for |u| <= delta,  L = 1 (Huber, Ann. Math. Statist. 35, 1964). The
+    parameter is delta, in the units of y; 1.35 is scikit-learn's epsilon.
+    """
+
+    name = "huber"
+    default_param = 1.35
+
+    def __init__(self, param: float | None = None):
+        super().__init__(param)
+        self.lipschitz = self.core_param
 
 
-def get_loss(name: str) -> Loss:
-    """The loss of a name; a ValueError that lists the registry otherwise."""
+class SmoothedHinge(_SignLoss):
+    """Hinge loss of labels -1 and 1, with its corner rounded by a parabola of width gamma.
+
+    With m = y z, l(z, y) = 0 for m >= 1, (1 - m)^2 / (2 gamma) for 1 - gamma <= m <= 1,
+    1 - m - gamma / 2 below, l*(u, y) = gamma a^2 / 2 - a with a = -y u in [0, 1],  L = 1 / gamma
+    (Shalev-Shwartz, Zhang, JMLR 14, 2013, section 5). The parameter is gamma.
+    """
+
+    name = "smoothed_hinge"
+    default_param = 1.0
+    lipschitz = 1.0
+
+
+_CLASSES = (Squared, Logistic, Multinomial, SquaredHinge, Huber, SmoothedHinge)
+LOSSES: dict[str, Loss] = {loss.name: loss() for loss in _CLASSES}
+
+
+def get_loss(name: str, param: float | None = None) -> Loss:
+    """The loss of a name and parameter; a ValueError that lists the registry otherwise."""
     if name not in LOSSES:
         raise ValueError(f"loss={name!r} is unknown; choose one of {sorted(LOSSES)}")
-    return LOSSES[name]
+    return LOSSES[name] if param is None else type(LOSSES[name])(param)

@@ -109,7 +109,12 @@ def make_penalty(alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike, n_problems: int 
     """
     strengths = []
     for name, given, top in (("alpha", alpha, np.inf), ("l1_ratio", l1_ratio, 1.0)):
-        values = np.asarray(given, dtype=np.float64)
+        try:
+            values = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} must be a number or an array of them, got {given!r}"
+            ) from None
         if values.ndim > 1 or values.size not in (1, n_problems):
             raise ValueError(f"{name} must be a number or have {n_problems} values, got {given!r}")
         if not (np.isfinite(values).all() and (values >= 0).all() and (values <= top).all()):

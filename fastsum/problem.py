@@ -31,9 +31,12 @@ class Problem:
     X : array-like, sparse matrix or array, or Rows of shape (n, d)
         float32 is kept; a sparse X whose stored values are all 1 is held without them.
     y : array-like of shape (n,) or (n, B)
-        Targets; two columns or more (squared loss only) are B problems side by side.
+        Targets; two columns or more (real targets only) are B problems side by side.
     loss : str, default="logistic"
         A name of `fastsum.losses.LOSSES`.
+    loss_param : float, default=None
+        The parameter of the losses that have one: delta of "huber", in units of y (None: 1.35),
+        gamma of "smoothed_hinge" (None: 1).
     alpha : float or (B,) array, default=1e-4
         Strength of the penalty, >= 0.
     l1_ratio : float or (B,) array, default=0.0
@@ -66,13 +69,16 @@ class Problem:
         y: npt.ArrayLike,
         *,
         loss: str = "logistic",
+        loss_param: float | None = None,
         alpha: npt.ArrayLike = 1e-4,
         l1_ratio: npt.ArrayLike = 0.0,
         sample_weight: npt.ArrayLike | None = None,
         fit_intercept: bool = True,
         columns: Columns | None = None,
     ):
-        rows, fitted_loss = as_rows(X), get_loss(loss)
+        rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
+        if y is None:
+            raise ValueError("y is None; a Problem needs the label of each row")
         labels = np.asarray(y)
         if columns is None:  # else an estimator made and checked them
             labels = check_array(y, ensure_2d=False, dtype=None, input_name="y")
@@ -81,7 +87,7 @@ class Problem:
         if labels.ndim == 2 and fitted_loss.domain != "real":
             raise ValueError(
                 f"y has {labels.shape[1]} columns; loss={loss!r} takes one column of labels, only "
-                "loss='squared' takes several"
+                "losses of real targets such as loss='squared' take several"
             )
         if labels.shape[0] != rows.n_rows:
             raise ValueError(
@@ -135,6 +141,7 @@ class Problem:
         """Loss, labels and weights as the kernels take them."""
         return _kernels.Task(
             self.loss.core_id,
+            self.loss.core_param,
             self.columns.n_problems,
             self.columns.n_outputs,
             self.columns.targets,
@@ -157,7 +164,9 @@ class Problem:
         crc = checksum(self.y, self.rows.checksum())
         if self.sample_weight is not None:
             crc = checksum(self.sample_weight, crc)
-        settings = repr((self.loss.name, self.columns, self.fit_intercept)).encode()
+        settings = repr(
+            (self.loss.name, self.loss.param, self.columns, self.fit_intercept)
+        ).encode()
         return checksum(np.frombuffer(settings, dtype=np.uint8), crc)
 
     def __repr__(self) -> str:
@@ -165,8 +174,9 @@ class Problem:
         shown = f"alpha={alpha[0]:.4g}" + (f", l1_ratio={ratio[0]:.4g}" if ratio.any() else "")
         axis = "" if self.K == 1 else f", {self.columns}"
         weights = "" if self.sample_weight is None else ", weighted"
+        param = "" if self.loss.param is None else f", loss_param={self.loss.param:.4g}"
         return (
-            f"Problem({self.rows!r}, loss={self.loss.name}, penalty={self.penalty.name} "
+            f"Problem({self.rows!r}, loss={self.loss.name}{param}, penalty={self.penalty.name} "
             f"({shown}), fit_intercept={self.fit_intercept}{weights}{axis})"
         )
 

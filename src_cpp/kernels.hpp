@@ -110,13 +110,13 @@ bool level_supported(const char* level) noexcept;
 int32_t num_losses() noexcept;
 const char* loss_name(int32_t id) noexcept;
 bool loss_coupled(int32_t id) noexcept;
-double loss_curvature(int32_t id) noexcept;
+double loss_curvature(int32_t id, double param) noexcept;
 int32_t num_solvers() noexcept;
 const char* solver_name(int32_t id) noexcept;
 
 // One row's loss, for the tests and for scalars in Python: what = 0 value, 1 derivative (C,),
 // 2 second derivative (C, C), 3 conjugate of z.
-void loss_point(int32_t id, int32_t what, const double* z, double y, int64_t C,
+void loss_point(int32_t id, double param, int32_t what, const double* z, double y, int64_t C,
                 double* out) noexcept;
 
 // The penalty h(w) = l1 |w| + l2 / 2 w^2 of one coefficient, for the tests and for scalars in

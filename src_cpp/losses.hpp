@@ -1,8 +1,8 @@
 // Losses of one row: value, derivative, second derivative, conjugate (docs/maths.md eq. 3).
 //
-// A loss sees the C margins z of one problem and the label y (C = 1 except for coupled losses)
-// and works in double. To add one: a struct here, a line in losses.def, a class in
-// fastsum/losses.py; the tests iterate the registry.
+// A loss sees the C margins z of one problem, the label y (C = 1 except for coupled losses) and
+// its parameter p (nothing to those that have none), and works in double. To add one: a struct
+// here, a line in losses.def, a class in fastsum/losses.py; the tests iterate the registry.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -15,15 +15,15 @@
 
 namespace fastsum::FASTSUM_LEVEL {
 
-// The late-bound face of a loss: looked up once per block, called once per row and problem.
+// The late-bound face of a loss: called once per row and problem.
 struct LossOps {
   const char* name;
-  bool coupled;      // true: the C outputs share one value and a C x C second derivative
-  double curvature;  // smoothness constant L: the largest eigenvalue of l''
-  double (*value)(const double* z, double y, int64_t C);
-  void (*derivative)(const double* z, double y, int64_t C, double* u);
-  void (*second)(const double* z, double y, int64_t C, double* h);  // (C, C) row-major
-  double (*conjugate)(const double* u, double y, int64_t C);        // +inf outside the domain
+  bool coupled;                   // true: the C outputs share one value and a C x C l''
+  double (*curvature)(double p);  // smoothness constant L: the largest eigenvalue of l''
+  double (*value)(const double* z, double y, int64_t C, double p);
+  void (*derivative)(const double* z, double y, int64_t C, double p, double* u);
+  void (*second)(const double* z, double y, int64_t C, double p, double* h);  // (C, C)
+  double (*conjugate)(const double* u, double y, int64_t C, double p);  // +inf off its domain
 };
 
 // x log x, continued by 0 at 0; +inf below 0.
@@ -32,31 +32,35 @@ inline double xlogx(double x) { return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 :
 // l(z) = (z - y)^2 / 2 ;  l*(u) = u^2 / 2 + u y
 struct Squared {
   static constexpr bool kCoupled = false;
-  static constexpr double kCurvature = 1.0;
-  static double value(const double* z, double y, int64_t) { return 0.5 * (*z - y) * (*z - y); }
-  static void derivative(const double* z, double y, int64_t, double* u) { *u = *z - y; }
-  static void second(const double*, double, int64_t, double* h) { *h = 1.0; }
-  static double conjugate(const double* u, double y, int64_t) { return *u * (0.5 * *u + y); }
+  static double curvature(double) { return 1.0; }
+  static double value(const double* z, double y, int64_t, double) {
+    return 0.5 * (*z - y) * (*z - y);
+  }
+  static void derivative(const double* z, double y, int64_t, double, double* u) { *u = *z - y; }
+  static void second(const double*, double, int64_t, double, double* h) { *h = 1.0; }
+  static double conjugate(const double* u, double y, int64_t, double) {
+    return *u * (0.5 * *u + y);
+  }
 };
 
 // l(z) = log(1 + exp(-y z)), y in {-1, 1} ;  l*(u) = a log a + (1 - a) log(1 - a), a = -y u
 struct Logistic {
   static constexpr bool kCoupled = false;
-  static constexpr double kCurvature = 0.25;
-  static double value(const double* z, double y, int64_t) {
+  static double curvature(double) { return 0.25; }
+  static double value(const double* z, double y, int64_t, double) {
     const double m = y * *z;
     return (m > 0 ? 0.0 : -m) + std::log1p(std::exp(-std::fabs(m)));
   }
-  static void derivative(const double* z, double y, int64_t, double* u) {
+  static void derivative(const double* z, double y, int64_t, double, double* u) {
     const double m = y * *z;
     const double e = std::exp(-std::fabs(m));  // never overflows
     *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
   }
-  static void second(const double* z, double, int64_t, double* h) {
+  static void second(const double* z, double, int64_t, double, double* h) {
     const double e = std::exp(-std::fabs(*z));
     *h = e / ((1.0 + e) * (1.0 + e));
   }
-  static double conjugate(const double* u, double y, int64_t) {
+  static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return xlogx(a) + xlogx(1.0 - a);
   }
@@ -65,19 +69,19 @@ struct Logistic {
 // l(z) = log sum_c exp(z_c) - z_y, y in {0, ..., C - 1} ;  l*(u) = sum_c p_c log p_c, p = u + e_y
 struct Multinomial {
   static constexpr bool kCoupled = true;
-  static constexpr double kCurvature = 0.5;
+  static double curvature(double) { return 0.5; }
   static double largest(const double* z, int64_t C) {
     double top = z[0];
     for (int64_t c = 1; c < C; ++c) top = z[c] > top ? z[c] : top;
     return top;
   }
-  static double value(const double* z, double y, int64_t C) {
+  static double value(const double* z, double y, int64_t C, double) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += std::exp(z[c] - top);
     return std::log(sum) + (top - z[static_cast<int64_t>(y)]);
   }
-  static void derivative(const double* z, double y, int64_t C, double* u) {
+  static void derivative(const double* z, double y, int64_t C, double, double* u) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += (u[c] = std::exp(z[c] - top));
@@ -88,7 +92,7 @@ struct Multinomial {
     for (int64_t c = 0; c < C; ++c) others += c == label ? 0.0 : u[c];
     u[label] = -others;
   }
-  static void second(const double* z, double, int64_t C, double* h) {
+  static void second(const double* z, double, int64_t C, double, double* h) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += (h[c * C + c] = std::exp(z[c] - top));
@@ -97,7 +101,7 @@ struct Multinomial {
       for (int64_t b = 0; b < a; ++b) h[a * C + b] = h[b * C + a] = -h[a * C + a] * h[b * C + b];
     for (int64_t c = 0; c < C; ++c) h[c * C + c] *= 1.0 - h[c * C + c];
   }
-  static double conjugate(const double* u, double y, int64_t C) {
+  static double conjugate(const double* u, double y, int64_t C, double) {
     const int64_t label = static_cast<int64_t>(y);
     double sum = 0, others = 0;
     for (int64_t c = 0; c < C; ++c) {
@@ -112,31 +116,88 @@ struct Multinomial {
 // l(z) = max(0, 1 - y z)^2, y in {-1, 1} ;  l*(u) = a^2 / 4 - a, a = -y u >= 0
 struct SquaredHinge {
   static constexpr bool kCoupled = false;
-  static constexpr double kCurvature = 2.0;
-  static double value(const double* z, double y, int64_t) {
+  static double curvature(double) { return 2.0; }
+  static double value(const double* z, double y, int64_t, double) {
     const double m = 1.0 - y * *z;
     return m > 0 ? m * m : 0.0;
   }
-  static void derivative(const double* z, double y, int64_t, double* u) {
+  static void derivative(const double* z, double y, int64_t, double, double* u) {
     const double m = 1.0 - y * *z;
     *u = m > 0 ? -2.0 * y * m : 0.0;
   }
-  static void second(const double* z, double y, int64_t, double* h) {
+  static void second(const double* z, double y, int64_t, double, double* h) {
     *h = y * *z < 1.0 ? 2.0 : 0.0;
   }
-  static double conjugate(const double* u, double y, int64_t) {
+  static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return a >= 0 ? a * (0.25 * a - 1.0) : HUGE_VAL;
   }
 };
 
+// l(z) = r^2 / 2 if |r| <= p, else p (|r| - p / 2), r = z - y ;  l*(u) = u^2 / 2 + u y, |u| <= p
+struct Huber {
+  static constexpr bool kCoupled = false;
+  static double curvature(double) { return 1.0; }
+  static double value(const double* z, double y, int64_t, double p) {
+    const double r = std::fabs(*z - y);
+    return r <= p ? 0.5 * r * r : p * (r - 0.5 * p);
+  }
+  static void derivative(const double* z, double y, int64_t, double p, double* u) {
+    const double r = *z - y;
+    *u = r > p ? p : (r < -p ? -p : r);
+  }
+  static void second(const double* z, double y, int64_t, double p, double* h) {
+    *h = std::fabs(*z - y) <= p ? 1.0 : 0.0;
+  }
+  static double conjugate(const double* u, double y, int64_t, double p) {
+    return std::fabs(*u) <= p ? *u * (0.5 * *u + y) : HUGE_VAL;
+  }
+};
+
+// l(z) = 0 if t <= 0, t^2 / (2 p) if t <= p, else t - p / 2, t = 1 - y z, y in {-1, 1} ;
+// l*(u) = p a^2 / 2 - a, a = -y u in [0, 1]
+struct SmoothedHinge {
+  static constexpr bool kCoupled = false;
+  static double curvature(double p) { return 1.0 / p; }
+  static double value(const double* z, double y, int64_t, double p) {
+    const double t = 1.0 - y * *z;
+    return t <= 0 ? 0.0 : (t <= p ? 0.5 * t * (t / p) : t - 0.5 * p);
+  }
+  static void derivative(const double* z, double y, int64_t, double p, double* u) {
+    const double t = 1.0 - y * *z;
+    *u = t <= 0 ? 0.0 : (t <= p ? -y * (t / p) : -y);
+  }
+  static void second(const double* z, double y, int64_t, double p, double* h) {
+    const double t = 1.0 - y * *z;
+    *h = t > 0 && t <= p ? 1.0 / p : 0.0;
+  }
+  static double conjugate(const double* u, double y, int64_t, double p) {
+    const double a = -y * *u;
+    return a >= 0 && a <= 1 ? a * (0.5 * p * a - 1.0) : HUGE_VAL;
+  }
+};
+
 inline constexpr LossOps kLosses[] = {
-#define FASTSUM_LOSS(name, Loss)                                                  \
-  {#name,        Loss::kCoupled, Loss::kCurvature, Loss::value, Loss::derivative, \
+#define FASTSUM_LOSS(name, Loss)                                                 \
+  {#name,        Loss::kCoupled, Loss::curvature, Loss::value, Loss::derivative, \
    Loss::second, Loss::conjugate},
 #include "losses.def"
 #undef FASTSUM_LOSS
 };
 inline constexpr int32_t kNumLosses = sizeof(kLosses) / sizeof(kLosses[0]);
+
+// A loss with its parameter bound: looked up once per block.
+struct BoundLoss {
+  const LossOps& ops;
+  const double p;
+
+  explicit BoundLoss(const Columns& c) : ops(kLosses[c.loss]), p(c.loss_param) {}
+  double value(const double* z, double y, int64_t C) const { return ops.value(z, y, C, p); }
+  void derivative(const double* z, double y, int64_t C, double* u) const {
+    ops.derivative(z, y, C, p, u);
+  }
+  void second(const double* z, double y, int64_t C, double* h) const { ops.second(z, y, C, p, h); }
+  double conjugate(const double* u, double y, int64_t C) const { return ops.conjugate(u, y, C, p); }
+};
 
 }  // namespace fastsum::FASTSUM_LEVEL

@@ -63,6 +63,7 @@ struct Columns {
   Targets targets;
   const double* sample_weight;  // s_i, (n_rows,); null means all ones
   int32_t loss;                 // index in losses.def
+  double loss_param;            // its parameter; of no meaning if it has none
 };
 
 // One call of a per-sample solver over a sequence of rows of one block. Per-row arrays are

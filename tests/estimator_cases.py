@@ -5,6 +5,7 @@ import scipy.sparse as sp
 
 import fastsum
 from fastsum.linear_model import __all__ as NAMES
+from fastsum.losses import LOSSES
 
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((90, 6)) * [1, 2, 0.5, 1, 1, 3] + [0, 1, 0, -2, 0, 0]
@@ -33,13 +34,19 @@ def is_classifier(name):
     return hasattr(getattr(fastsum, name), "decision_function")
 
 
+def losses_of(name):
+    """The losses of an estimator that lets choose one."""
+    numbers = not is_classifier(name)
+    return [loss for loss, kind in LOSSES.items() if (kind.domain == "real") == numbers]
+
+
 # name, solver, settings: every loss and, where it has an l1_ratio, every penalty
 VARIANTS = [
     (name, solver, {**loss, **penalty})
     for name, solver in PAIRS
     for loss in (
-        [{"loss": kind} for kind in ("logistic", "multinomial", "squared_hinge")]
-        if name in ("SAGAClassifier", "SVRGClassifier")
+        [{"loss": kind} for kind in losses_of(name)]
+        if "loss" in getattr(fastsum, name)._get_param_names()
         else [{}]
     )
     for penalty in (

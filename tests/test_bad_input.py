@@ -127,10 +127,18 @@ def test_one_class_in_a_problem():
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
-@pytest.mark.parametrize("weight", [-1.0, 0.0, np.nan, np.inf])
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
 def test_class_weight_values(cls, weight):
-    with pytest.raises(ValueError, match=r"class_weight of class 0 must be positive.*leave out"):
+    with pytest.raises(ValueError, match=r"class_weight of class 0 must be a finite number >= 0"):
         cls(class_weight={0: weight, 1: 1.0}).fit(X, Y)
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_class_weights_that_leave_one_class_or_none(cls):
+    with pytest.raises(ValueError, match=r"at least 2 classes.*hold only one class: 1"):
+        cls(class_weight={0: 0.0, 1: 1.0}).fit(X, Y)
+    with pytest.raises(ValueError, match=r"at least 2 classes.*hold only one class: none"):
+        cls(class_weight={0: 0.0, 1: 0.0}).fit(X, Y)
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
@@ -163,7 +171,7 @@ def test_strings_for_a_regressor(cls):
         ("squared_hinge", TARGET, r"loss='squared_hinge' needs labels"),
         ("multinomial", TARGET, "class codes 0, ..., C - 1; encode other"),
         ("multinomial", np.arange(12) % 2 * 2, r"classes \[1\] of y have no row.*renumber"),
-        ("huber", TARGET, r"loss='huber' is unknown; choose one of .*logistic"),
+        ("hinge", TARGET, r"loss='hinge' is unknown; choose one of .*logistic"),
     ],
 )
 def test_labels_that_do_not_fit_the_loss(loss, y, message):

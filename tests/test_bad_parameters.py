@@ -46,6 +46,11 @@ OUT_OF_RANGE = [
     ("step_size", 0.0),
     ("class_weight", "even"),
     ("copy_X", 3),
+    ("loss_param", 0.0),
+    ("loss_param", -1.0),
+    ("loss_param", np.inf),
+    ("loss_param", 2.0),  # the default losses have none
+    ("loss", "hinge"),
 ]
 
 
@@ -104,6 +109,8 @@ def test_ridge_penalties_of_targets(alpha):
         ({"alpha": -1.0}, r"alpha must be finite and in \[0, inf\)"),
         ({"alpha": np.inf}, r"alpha must be finite and in \[0, inf\)"),
         ({"alpha": [1.0, 2.0]}, "alpha must be a number"),
+        ({"alpha": "a"}, "alpha must be a number or an array of them, got 'a'"),
+        ({"l1_ratio": {}}, "l1_ratio must be a number or an array of them, got {}"),
         ({"l1_ratio": 1.5}, r"l1_ratio must be finite and in \[0, 1\]"),
         ({"l1_ratio": -0.5}, r"l1_ratio must be finite and in \[0, 1\]"),
     ],
@@ -111,6 +118,26 @@ def test_ridge_penalties_of_targets(alpha):
 def test_penalty_of_a_problem(settings, message):
     with pytest.raises(ValueError, match=message):
         fastsum.Problem(X, Y, **settings)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, 1e-320, "1", [1.0], True])
+@pytest.mark.parametrize("loss", ["huber", "smoothed_hinge"])
+def test_parameter_of_a_loss(loss, value):
+    message = rf"loss_param must be a finite number > 0 or None for loss='{loss}'"
+    with pytest.raises(ValueError, match=message):
+        fastsum.Problem(X, Y, loss=loss, loss_param=value)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial", "squared_hinge"])
+def test_a_parameter_for_a_loss_without_one(loss):
+    message = rf"loss_param=2.0 has no meaning: loss='{loss}' .* only huber and smoothed_hinge have"
+    with pytest.raises(ValueError, match=message):
+        fastsum.Problem(X, Y, loss=loss, loss_param=2.0)
+
+
+def test_no_labels():
+    with pytest.raises(ValueError, match="y is None"):
+        fastsum.Problem(X, None)
 
 
 @pytest.mark.parametrize(

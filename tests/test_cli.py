@@ -20,6 +20,7 @@ from fastsum.cli import app
 from fastsum.cli._report import evaluate
 from fastsum.datasets import make_click_log
 from fastsum.jobs import FittedModel, load_model
+from fastsum.losses import LOSSES
 
 
 def run(*arguments):
@@ -106,14 +107,28 @@ def test_alpha_defaults_to_one_over_n(model_file):
 
 
 @pytest.mark.parametrize("solver", ["saga", "svrg"])
-@pytest.mark.parametrize("loss", ["logistic", "multinomial", "squared_hinge"])
+@pytest.mark.parametrize("loss", ["logistic", "multinomial", "squared_hinge", "smoothed_hinge"])
 def test_losses_and_solvers(folder, tmp_path, loss, solver):
     arguments = ("--out", tmp_path / "m", "--loss", loss, "--solver", solver, "--tol", 1e-6)
     result = ok("fit", folder / "train.svm", *arguments)
     assert cell(result.stdout, "solver") == [solver]
-    assert ("log loss" in result.stdout) == (loss != "squared_hinge")
+    assert ("log loss" in result.stdout) == ("hinge" not in loss)
     assert float(cell(result.stdout, "accuracy")[0]) > 0.8
     assert load_model(tmp_path / "m").loss == loss
+
+
+def test_parameter_of_the_loss(folder, tmp_path):
+    for loss, param in (("huber", 0.5), ("smoothed_hinge", 2.0)):
+        ok("fit", folder / "train.svm", "--out", tmp_path / "m", "--loss", loss)
+        default = load_model(tmp_path / "m")
+        more = ("--loss", loss, "--loss-param", param)
+        ok("fit", folder / "train.svm", "--out", tmp_path / "m", *more)
+        model = load_model(tmp_path / "m")
+        assert default.header["loss_param"] == LOSSES[loss].param
+        assert model.header["loss_param"] == param
+        assert model.header["objective"] != default.header["objective"]
+    failed = run("fit", folder / "train.svm", "--out", tmp_path / "m", "--loss-param", 1)
+    assert failed.exit_code == 1 and "loss='logistic' has no parameter" in failed.output
 
 
 def test_options_reach_the_problem(folder, tmp_path):
@@ -301,7 +316,7 @@ def test_plot_without_matplotlib(folder, tmp_path, monkeypatch):
     "arguments",
     [
         ("fit", "train.svm"),
-        ("fit", "train.svm", "--out", "m", "--loss", "huber"),
+        ("fit", "train.svm", "--out", "m", "--loss", "hinge"),
         ("fit", "train.svm", "--out", "m", "--alpha", "-1"),
         ("fit", "train.svm", "--out", "m", "--l1-ratio", "1.5"),
         ("fit", "train.svm", "--out", "m", "--tol", "small"),

@@ -23,7 +23,8 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"problem", "certificate", "sampling"},
-    {"losses", "penalties", "columns", "data", "store", "backend", "threads", "result", "datasets"},
+    {"losses", "penalties", "columns", "data", "store", "backend", "threads", "result", "datasets"}
+    | {"line_search"},
     {"_core"},
 ]
 LEVEL = {name: len(LAYERS) - depth for depth, names in enumerate(LAYERS) for name in names}

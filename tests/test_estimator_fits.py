@@ -72,7 +72,7 @@ def test_zero_weights_equal_absent_rows(name, solver, form):
 
 
 @pytest.mark.parametrize(("name", "solver"), [p for p in PAIRS if is_classifier(p[0])])
-@pytest.mark.parametrize("weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])
+@pytest.mark.parametrize("weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}, {0: 0.0, 1: 3.0, 2: 0.5}])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_class_weights_equal_sample_weights(name, solver, weight, weighted):
     given = np.random.default_rng(3).uniform(0.2, 2, len(X)) if weighted else None

@@ -138,7 +138,7 @@ def long_calls():
     block = _kernels.Block("dense", n, d, True, values=x, stride=0)  # n times the same row
     small = _kernels.Block("dense", 2, d, True, values=np.tile(x, (2, 1)), stride=d)
     squared = fastsum.losses.LOSSES["squared"].core_id
-    pair = _kernels.Task(squared, 1, 1, "shared", np.ones(2), None)
+    pair = _kernels.Task(squared, 0.0, 1, 1, "shared", np.ones(2), None)
     W, z, one, r = np.ones((d + 1, 1)), np.full((n, 1), np.nan), np.ones(1), np.zeros((n, 1))
     r[-1] = 1.0
     order, out = np.zeros(n, dtype=np.int64), np.zeros((d, 1))

@@ -41,6 +41,7 @@ class Task:
     def __init__(
         self,
         loss: int,
+        loss_param: float,
         n_problems: int,
         n_outputs: int,
         target_kind: str,

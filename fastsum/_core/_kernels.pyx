@@ -105,12 +105,12 @@ cdef class Task:
 
     y: (n,) or (n, B) float64; sample_weight: (n,) float64 or None.
     """
-    def __init__(self, int32_t loss, Py_ssize_t n_problems, Py_ssize_t n_outputs,
-                 str target_kind, y, sample_weight):
+    def __init__(self, int32_t loss, double loss_param, Py_ssize_t n_problems,
+                 Py_ssize_t n_outputs, str target_kind, y, sample_weight):
         self.y, self.sample_weight = y, sample_weight
         self.n_rows = y.shape[0]
         self.K = n_problems * n_outputs
-        self.raw.loss = loss
+        self.raw.loss, self.raw.loss_param = loss, loss_param
         self.raw.n_problems, self.raw.n_outputs = n_problems, n_outputs
         self.raw.targets.kind = TARGET_KINDS[target_kind]
         self.raw.targets.stride = n_problems if target_kind == "multi" else 1

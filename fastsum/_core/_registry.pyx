@@ -5,9 +5,13 @@ from fastsum._core cimport kernels as c
 
 
 def loss_registry():
-    """{name: (id, coupled, curvature)} of losses.def."""
-    return {c.loss_name(i).decode(): (i, bool(c.loss_coupled(i)), c.loss_curvature(i))
-            for i in range(c.num_losses())}
+    """{name: (id, coupled)} of losses.def."""
+    return {c.loss_name(i).decode(): (i, bool(c.loss_coupled(i))) for i in range(c.num_losses())}
+
+
+def loss_curvature(int32_t loss, double param):
+    """Smoothness constant of a loss."""
+    return c.loss_curvature(loss, param)
 
 
 def solver_registry():
@@ -15,12 +19,13 @@ def solver_registry():
     return {c.solver_name(i).decode(): i for i in range(c.num_solvers())}
 
 
-def loss_point(int32_t loss, int32_t what, double[::1] z, double y, double[::1] out):
+def loss_point(int32_t loss, double param, int32_t what, double[::1] z, double y,
+               double[::1] out):
     """One row's loss: what = 0 value, 1 derivative, 2 second derivative, 3 conjugate of z."""
     cdef int64_t C = z.shape[0]
     if out.shape[0] < (C * C if what == 2 else C if what == 1 else 1):
         raise ValueError("out is too small")
-    c.loss_point(loss, what, &z[0], y, C, &out[0])
+    c.loss_point(loss, param, what, &z[0], y, C, &out[0])
 
 
 def penalty_point(int32_t what, double x, double l1, double l2, double t):

@@ -30,6 +30,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         Targets targets
         const double* sample_weight
         int32_t loss
+        double loss_param
 
     cdef struct StepArgs:
         Columns columns
@@ -119,10 +120,10 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     int32_t num_losses()
     const char* loss_name(int32_t)
     bint loss_coupled(int32_t)
-    double loss_curvature(int32_t)
+    double loss_curvature(int32_t, double)
     int32_t num_solvers()
     const char* solver_name(int32_t)
-    void loss_point(int32_t, int32_t, const double*, double, int64_t, double*)
+    void loss_point(int32_t, double, int32_t, const double*, double, int64_t, double*)
     double penalty_point(int32_t, double, double, double, double)
 
     cdef struct CsrFault:

@@ -33,6 +33,8 @@ class Loss(StrEnum):
     multinomial = "multinomial"
     squared = "squared"
     squared_hinge = "squared_hinge"
+    huber = "huber"
+    smoothed_hinge = "smoothed_hinge"
 
 
 class Solver(StrEnum):
@@ -65,8 +67,15 @@ OutModel = Annotated[Path, typer.Option("--out", "-o", help="Where to write the 
 LossOption = Annotated[
     Loss,
     typer.Option(
-        help="logistic and squared_hinge are for two classes, multinomial for two or more, "
-        "squared for regression."
+        help="logistic, squared_hinge and smoothed_hinge are for two classes, multinomial for two "
+        "or more, squared and huber for regression."
+    ),
+]
+LossParam = Annotated[
+    float | None,
+    typer.Option(
+        help="delta of huber, in units of the targets, or gamma of smoothed_hinge.",
+        show_default="1.35 or 1",
     ),
 ]
 Alpha = Annotated[
@@ -115,6 +124,7 @@ def fit(
     data: DataFile,
     out: OutModel,
     loss: LossOption = Loss.logistic,
+    loss_param: LossParam = None,
     alpha: Alpha = None,
     l1_ratio: L1Ratio = 0.0,
     tol: Tol = 1e-4,
@@ -138,6 +148,7 @@ def fit(
     """
     recipe = Recipe(
         loss=loss.value,
+        loss_param=loss_param,
         alpha=alpha,
         l1_ratio=l1_ratio,
         fit_intercept=not no_intercept,

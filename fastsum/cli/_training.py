@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum.jobs import FittedModel
-
-CLASSIFICATION = ("logistic", "multinomial", "squared_hinge")
+from fastsum.losses import LOSSES, get_loss
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Recipe:
     """
 
     loss: str = "logistic"
+    loss_param: float | None = None
     alpha: float | None = None
     l1_ratio: float = 0.0
     fit_intercept: bool = True
@@ -95,11 +95,12 @@ def train(X: Any, y: npt.NDArray[Any], recipe: Recipe, title: str) -> Training:
         X,
         targets,
         loss=recipe.loss,
+        loss_param=recipe.loss_param,
         alpha=alpha,
         l1_ratio=recipe.l1_ratio,
         fit_intercept=recipe.fit_intercept,
     )
-    null = null_objective(targets, recipe.loss, recipe.fit_intercept)
+    null = null_objective(targets, recipe)
     start = perf_counter()
     with warnings.catch_warnings(record=True) as caught, FitProgress(title, null, recipe) as bar:
         warnings.simplefilter("always")
@@ -134,9 +135,9 @@ def encode_targets(
     y: npt.NDArray[Any], loss: str
 ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any]]:
     """Return the classes (None for regression) and the targets in the engine's form."""
-    if loss not in CLASSIFICATION:
+    if LOSSES[loss].domain == "real":
         if y.dtype.kind not in "biuf":
-            raise ValueError(f"the squared loss needs numbers as targets, got dtype {y.dtype}.")
+            raise ValueError(f"the {loss} loss needs numbers as targets, got dtype {y.dtype}.")
         return None, y.astype(np.float64)
     classes, codes = np.unique(y, return_inverse=True)
     if classes.dtype.kind == "f" and np.all(classes == np.rint(classes)):
@@ -151,17 +152,20 @@ def encode_targets(
     return classes, codes
 
 
-def null_objective(targets: npt.NDArray[Any], loss: str, fit_intercept: bool) -> float:
+def null_objective(targets: npt.NDArray[Any], recipe: Recipe) -> float:
     """Return the objective of the null model: no coefficients, the best intercept."""
-    if loss == "squared":
-        centre = targets.mean() if fit_intercept else 0.0
-        return float(0.5 * np.mean((targets - centre) ** 2))
-    share = np.bincount(targets.astype(np.intp)) / targets.size
-    if loss == "squared_hinge":
-        return float(4.0 * share[0] * share[1]) if fit_intercept else 1.0
-    if not fit_intercept:
-        return math.log(share.size)
-    return float(-np.sum(share * np.log(share)))
+    from fastsum import Problem
+    from fastsum.certificate import Certifier
+
+    nothing = np.zeros((len(targets), 1))
+    problem = Problem(
+        nothing,
+        targets,
+        loss=recipe.loss,
+        loss_param=recipe.loss_param,
+        fit_intercept=recipe.fit_intercept,
+    )
+    return float(Certifier(problem, 1).null.objective[0])
 
 
 def _relative(result: Any, null: float) -> float:
@@ -178,6 +182,7 @@ def _header(result: Any, recipe: Recipe, alpha: float, n_samples: int) -> dict[s
     return {
         "alpha": alpha,
         "l1_ratio": recipe.l1_ratio,
+        "loss_param": get_loss(recipe.loss, recipe.loss_param).param,
         "fit_intercept": recipe.fit_intercept,
         "n_samples": n_samples,
         "tol": recipe.tol,

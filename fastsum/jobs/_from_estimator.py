@@ -9,6 +9,8 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from fastsum.losses import get_loss
+
 from .fitted_model import FittedModel
 
 
@@ -73,6 +75,9 @@ def _header(estimator: Any) -> dict[str, Any]:
         "objective": getattr(estimator, "objective_", None),
         "dual_gap": getattr(estimator, "dual_gap_", None),
     }
+    loss = getattr(estimator, "loss", None)
+    if loss is not None:
+        found["loss_param"] = get_loss(loss, estimator.loss_param).param
     n_iter = getattr(estimator, "n_iter_", None)
     if n_iter is not None:
         found["n_iter"] = int(np.max(n_iter))

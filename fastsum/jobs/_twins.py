@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastsum.losses import LOSSES
+
 if TYPE_CHECKING:
     from .fitted_model import FittedModel
 
@@ -28,7 +30,7 @@ def sklearn_twin(model: FittedModel) -> Any:
     coef, intercept = model.coef.copy(), model.intercept.copy()
     if model.classes is None:
         return _regressor(model, coef, intercept)
-    if model.loss == "squared_hinge":
+    if model.loss in ("squared_hinge", "smoothed_hinge"):
         return _fill(_linear_svc(model), model, coef, intercept)
     if len(model.classes) == 2 and len(coef) == 2:
         # Two softmax outputs: scikit-learn stores their difference.
@@ -39,11 +41,13 @@ def sklearn_twin(model: FittedModel) -> Any:
 
 
 def _regressor(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArray[Any]) -> Any:
-    """Return Ridge, Lasso or ElasticNet, whichever has the model's penalty."""
+    """Return Ridge, Lasso or ElasticNet, whichever has the penalty; SGDRegressor for Huber."""
     from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
     alpha, l1_ratio = model.header.get("alpha"), model.header.get("l1_ratio") or 0.0
     with_intercept = _has_intercept(model)
+    if model.loss == "huber" and len(coef) == 1 and model.header.get("target_ndim", 1) == 1:
+        return _fill(_sgd(model), model, coef[0], intercept)
     if l1_ratio == 0.0:
         total = _total_penalty(model)
         twin = Ridge(alpha=1.0 if total is None else total, fit_intercept=with_intercept)
@@ -60,9 +64,27 @@ def _regressor(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArra
     return _fill(twin, model, coef, intercept)
 
 
+def _sgd(model: FittedModel) -> Any:
+    """Return SGDRegressor, whose Huber loss is ours (HuberRegressor estimates a scale beside)."""
+    from sklearn.linear_model import SGDRegressor
+
+    known = {name: model.header.get(name) for name in ("alpha", "l1_ratio", "loss_param")}
+    given = {name: value for name, value in known.items() if value is not None}
+    return SGDRegressor(
+        loss="huber",
+        penalty="elasticnet",
+        alpha=given.get("alpha", 1e-4),
+        l1_ratio=given.get("l1_ratio", 0.0),
+        epsilon=given.get("loss_param", LOSSES["huber"].default_param),
+        fit_intercept=_has_intercept(model),
+    )
+
+
 def _linear_svc(model: FittedModel) -> Any:
     from sklearn.svm import LinearSVC
 
+    if model.loss == "smoothed_hinge":  # not among scikit-learn's: it predicts, a refit differs
+        return LinearSVC(loss="hinge", fit_intercept=_has_intercept(model))
     return LinearSVC(C=_inverse_strength(model), fit_intercept=_has_intercept(model))
 
 

@@ -12,9 +12,9 @@ from scipy.special import expit, softmax
 from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
 
-from ._twins import sklearn_twin
+from fastsum.losses import LOSSES
 
-LOSSES = ("logistic", "multinomial", "squared_hinge", "squared")
+from ._twins import sklearn_twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class FittedModel:
         Intercepts, zeros if none was fitted.
     classes : ndarray of shape (n_classes,) or None
         The labels in sorted order; None for regression.
-    loss : {"logistic", "multinomial", "squared_hinge", "squared"}
-        The loss the model was fitted with.
+    loss : str
+        The loss the model was fitted with, a name of `fastsum.losses.LOSSES`.
     header : mapping
-        What else is known of the fit: ``alpha``, ``l1_ratio``, ``fit_intercept``,
+        What else is known of the fit: ``alpha``, ``l1_ratio``, ``loss_param``, ``fit_intercept``,
         ``n_samples``, ``objective``, ``dual_gap``, ``n_iter``, ``status``, ...; values as in
         JSON. ``target_ndim`` 2 makes a regression predict shape (n, n_outputs) even for one
         output.
@@ -134,7 +134,7 @@ class FittedModel:
         AttributeError
             If the loss defines no probabilities.
         """
-        if self.loss not in ("logistic", "multinomial"):
+        if not LOSSES[self.loss].has_probabilities:
             raise AttributeError(
                 f"loss={self.loss!r} has no probabilities; fit with loss='logistic' or "
                 "'multinomial', or use decision_function."
@@ -157,7 +157,8 @@ class FittedModel:
 
         Returns
         -------
-        estimator : LogisticRegression, OneVsRestClassifier, LinearSVC, Ridge, Lasso or ElasticNet
+        estimator : LogisticRegression, OneVsRestClassifier, LinearSVC, Ridge, Lasso, ElasticNet \
+or SGDRegressor
             Ready to predict, to serve and to export; `coef_`, `intercept_`, `classes_` and
             `n_features_in_` are copies of this model's. Its regularisation parameter is set
             where scikit-learn states the same objective, so that a refit means the same
@@ -188,9 +189,9 @@ def _check_parts(coef: Any, intercept: Any, classes: Any, loss: Any) -> None:
             raise ValueError(f"{name} holds values that are not finite")
     if coef.shape[0] != intercept.shape[0] or 0 in coef.shape:
         raise ValueError(f"coef {coef.shape} and intercept {intercept.shape} do not fit")
-    if loss == "squared":
+    if LOSSES[loss].domain == "real":
         if classes is not None:
-            raise ValueError("a model with the squared loss has no classes")
+            raise ValueError(f"a model with the {loss} loss has no classes")
         return
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or classes.size < 2:
         raise ValueError(f"a model with the {loss} loss needs at least two classes")

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from fastsum.losses import LOSSES
+
 from ._archive import Archive, write_archive
-from .fitted_model import LOSSES, FittedModel
+from .fitted_model import FittedModel
 
 FORMAT = "fastsum-model"
 FORMAT_VERSION = 1
@@ -167,7 +169,7 @@ def _read_header(archive: Archive) -> dict[str, Any]:
     for key in ("n_outputs", "n_features"):
         if not _is_count(header.get(key)):
             raise archive.error(f"its header gives {key} as {header.get(key)!r}, not a count")
-    for key in ("alpha", "total_penalty", "l1_ratio", "n_samples", "n_iter"):
+    for key in ("alpha", "total_penalty", "l1_ratio", "loss_param", "n_samples", "n_iter"):
         if not isinstance(header.get(key, 0), (int, float, type(None))):
             raise archive.error(f"its header gives {key} as {header[key]!r}, not a number")
     return header

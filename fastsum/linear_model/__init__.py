@@ -1,6 +1,7 @@
 """scikit-learn estimators over the solvers."""
 
 from fastsum.linear_model.classifiers import LogisticRegression, SAGAClassifier, SVRGClassifier
+from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
     Lasso,
@@ -11,6 +12,8 @@ from fastsum.linear_model.regressors import (
 
 __all__ = [
     "ElasticNet",
+    "FiniteSumClassifier",
+    "FiniteSumRegressor",
     "Lasso",
     "LogisticRegression",
     "Ridge",

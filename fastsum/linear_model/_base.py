@@ -35,10 +35,11 @@ SHARED_CONSTRAINTS: Constraints = {
     "warm_start": ["boolean"],
     "verbose": ["verbose"],
 }
-# What the estimators named after a solver add to the drop-ins.
+# What the general estimators and those named after a solver add to the drop-ins.
 SOLVER_CONSTRAINTS: Constraints = {
     "alpha": [NON_NEGATIVE],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "loss_param": [None, POSITIVE],
     "sampling": [StrOptions(set(KINDS))],
     "step_size": [None, POSITIVE],
 }

@@ -73,37 +73,46 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         rows, y = self._validate(X, y)
         check_classification_targets(y)
         weights = self._check_weights(sample_weight, rows.n_rows)
-        present = y if weights is None else y[weights > 0]
-        self.classes_ = np.unique(present)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of at least 2 classes, but the data (with a "
-                f"positive weight) hold only one class: {self.classes_[0]}"
-            )
-        codes = np.searchsorted(self.classes_, y)
-        codes[codes == len(self.classes_)] = 0  # labels of zero weight alone: never looked at
-        weights = self._with_class_weight(codes, weights)
+        codes = self._encode(y, weights)
+        weights, classes_left_out = self._with_class_weight(codes, weights)
+        if classes_left_out:
+            codes = self._encode(y, weights)
         problem = self._problem(rows, codes, weights)
         self._unpack(self._solve(problem), problem)
         self._remember_point()
         return self
 
-    def _with_class_weight(self, codes: Array, weights: Array | None) -> Array | None:
+    def _encode(self, y: Array, weights: Array | None) -> Array:
+        """Sets classes_ to the labels with a positive weight; the position of each row's there."""
+        present = y if weights is None else y[weights > 0]
+        self.classes_ = np.unique(present)
+        if len(self.classes_) < 2:
+            found = self.classes_.tolist()
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least 2 classes, but the data (with a "
+                f"positive weight) hold only one class: {found[0] if found else 'none'}"
+            )
+        codes: Array = np.searchsorted(self.classes_, y)
+        codes[codes == len(self.classes_)] = 0  # labels of zero weight alone: never looked at
+        return codes
+
+    def _with_class_weight(self, codes: Array, weights: Array | None) -> tuple[Array | None, bool]:
+        """The weights times those of the classes; whether some class has weight 0."""
         if self.class_weight is None:
-            return weights
+            return weights, False
         labels = self.classes_[codes]
         options = {"sample_weight": weights} if _WEIGHTED_BALANCE else {}
         per_class = compute_class_weight(
             self.class_weight, classes=self.classes_, y=labels, **options
         )
         for label, factor in zip(self.classes_, per_class, strict=True):
-            if not (np.isfinite(factor) and factor > 0):
+            if not (np.isfinite(factor) and factor >= 0):
                 raise ValueError(
-                    f"class_weight of class {label} must be positive and finite, got {factor}; to "
-                    "leave a class out, leave out its rows"
+                    f"class_weight of class {label} must be a finite number >= 0 (0 leaves the "
+                    f"class out), got {factor}"
                 )
         factors: Array = per_class[codes]
-        return factors if weights is None else factors * weights
+        return factors if weights is None else factors * weights, bool((per_class == 0).any())
 
     def _problem(self, rows: Any, codes: Array, weights: Array | None) -> Problem:
         """Sign labels for two classes, one problem a class or coupled outputs for more."""
@@ -121,6 +130,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             rows,
             labels,
             loss=loss.name,
+            loss_param=getattr(self, "loss_param", None),
             alpha=alpha,
             l1_ratio=l1_ratio,
             sample_weight=weights,
@@ -255,7 +265,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
 
 
 class SolverClassifier(LinearClassifier):
-    """The shared face of the classifiers named after a solver."""
+    """The shared face of the classifiers with a choice of the loss."""
 
     _parameter_constraints: ClassVar[Constraints] = {
         **SHARED_CONSTRAINTS,
@@ -270,6 +280,7 @@ class SolverClassifier(LinearClassifier):
         *,
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
+        loss_param: float | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-4,
         max_iter: int = 1000,
@@ -284,6 +295,7 @@ class SolverClassifier(LinearClassifier):
         self.loss = loss
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.loss_param = loss_param
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter

@@ -10,11 +10,19 @@ import re
 from typing import TypeVar
 
 PARAMETERS = {
-    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge"}, default="logistic"
+    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge", "smoothed_hinge"}, \
+default="logistic"
     Loss of one row. More than two classes: "multinomial" couples them by a softmax, the others
     fit one problem a class against the rest.""",
-    "loss_regressor": """loss : {"squared"}, default="squared"
-    Loss of one row, (x . w + b - y)^2 / 2.""",
+    "loss_regressor": """loss : {"squared", "huber"}, default="squared"
+    Loss of one row with residual r = x . w + b - y: r^2 / 2, or the same up to |r| = delta and
+    delta (|r| - delta / 2) beyond.""",
+    "loss_param_classifier": """loss_param : float, default=None
+    The parameter of the loss: gamma > 0 of "smoothed_hinge", the width of the margins between
+    0 loss and a slope of 1 (None is 1). The other losses have none.""",
+    "loss_param_regressor": """loss_param : float, default=None
+    The parameter of the loss: delta > 0 of "huber", in units of y (None is 1.35). The squared
+    loss has none.""",
     "alpha": """alpha : float, default=1e-4
     Strength of the penalty alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2] beside the mean
     loss; >= 0.""",

@@ -63,6 +63,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             rows,
             y,
             loss=self._loss_name(),
+            loss_param=getattr(self, "loss_param", None),
             alpha=alpha,
             l1_ratio=l1_ratio,
             sample_weight=weights,
@@ -106,7 +107,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
 
 
 class SolverRegressor(LinearRegressor):
-    """The shared face of the regressors named after a solver."""
+    """The shared face of the regressors with a choice of the loss."""
 
     _parameter_constraints: ClassVar[Constraints] = {
         **SHARED_CONSTRAINTS,
@@ -120,6 +121,7 @@ class SolverRegressor(LinearRegressor):
         *,
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
+        loss_param: float | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-4,
         max_iter: int = 1000,
@@ -133,6 +135,7 @@ class SolverRegressor(LinearRegressor):
         self.loss = loss
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.loss_param = loss_param
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter

@@ -26,6 +26,7 @@ class SAGAClassifier(SolverClassifier):
     <p:loss_classifier>
     <p:alpha>
     <p:l1_ratio>
+    <p:loss_param_classifier>
     <p:fit_intercept>
     <p:tol>
     <p:max_iter>
@@ -76,6 +77,7 @@ class SVRGClassifier(SolverClassifier):
     <p:loss_classifier>
     <p:alpha>
     <p:l1_ratio>
+    <p:loss_param_classifier>
     <p:fit_intercept>
     <p:tol>
     <p:max_iter>

@@ -28,6 +28,7 @@ class SAGARegressor(SolverRegressor):
     <p:loss_regressor>
     <p:alpha>
     <p:l1_ratio>
+    <p:loss_param_regressor>
     <p:fit_intercept>
     <p:tol>
     <p:max_iter>
@@ -77,6 +78,7 @@ class SVRGRegressor(SolverRegressor):
     <p:loss_regressor>
     <p:alpha>
     <p:l1_ratio>
+    <p:loss_param_regressor>
     <p:fit_intercept>
     <p:tol>
     <p:max_iter>

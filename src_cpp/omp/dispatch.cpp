@@ -94,15 +94,17 @@ bool level_supported(const char* level) noexcept {
 int32_t num_losses() noexcept { return generic::kNumLosses; }
 const char* loss_name(int32_t id) noexcept { return generic::kLosses[id].name; }
 bool loss_coupled(int32_t id) noexcept { return generic::kLosses[id].coupled; }
-double loss_curvature(int32_t id) noexcept { return generic::kLosses[id].curvature; }
+double loss_curvature(int32_t id, double param) noexcept {
+  return generic::kLosses[id].curvature(param);
+}
 
-void loss_point(int32_t id, int32_t what, const double* z, double y, int64_t C,
+void loss_point(int32_t id, double param, int32_t what, const double* z, double y, int64_t C,
                 double* out) noexcept {
   const generic::LossOps& loss = generic::kLosses[id];
-  if (what == 0) *out = loss.value(z, y, C);
-  if (what == 1) loss.derivative(z, y, C, out);
-  if (what == 2) loss.second(z, y, C, out);
-  if (what == 3) *out = loss.conjugate(z, y, C);
+  if (what == 0) *out = loss.value(z, y, C, param);
+  if (what == 1) loss.derivative(z, y, C, param, out);
+  if (what == 2) loss.second(z, y, C, param, out);
+  if (what == 3) *out = loss.conjugate(z, y, C, param);
 }
 
 double penalty_point(int32_t what, double x, double l1, double l2, double t) noexcept {

@@ -97,7 +97,7 @@ inline Status column_mass(const RowBlock* block, const double* p, double* out) {
 inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, const double* b,
                          double* u, int32_t with_curvature, double* sums, double* work,
                          int32_t n_threads) {
-  const LossOps& loss = kLosses[c->loss];
+  const BoundLoss loss(*c);
   const int64_t B = c->n_problems, C = c->n_outputs, K = B * C, width = B + K + K * C;
   parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
     double* value = sums + part * width;
@@ -127,7 +127,7 @@ inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, cons
 
 inline Status loss_curvature(const Columns* c, int64_t n_rows, const double* z, const double* b,
                              double* h, double* work, int32_t n_threads) {
-  const LossOps& loss = kLosses[c->loss];
+  const BoundLoss loss(*c);
   const int64_t B = c->n_problems, C = c->n_outputs, K = B * C;
   parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
     double* m = work + part * K;
@@ -143,7 +143,7 @@ inline Status loss_curvature(const Columns* c, int64_t n_rows, const double* z, 
 inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const double* b,
                        const double* u, const double* scale, double* out, double* work,
                        int32_t n_threads) {
-  const LossOps& loss = kLosses[c->loss];
+  const BoundLoss loss(*c);
   const int64_t B = c->n_problems, C = c->n_outputs, K = B * C;
   parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
     double* m = work + part * 2 * K;

@@ -16,7 +16,7 @@ struct Sweep {
   using T = typename Rows::Value;
   const Rows& X;
   const StepArgs& a;
-  const LossOps& loss;
+  const BoundLoss loss;
   const int64_t K, d;
   const double mean;  // 1 / S
   const T* density;   // P_j D_j; null means all ones
@@ -26,7 +26,7 @@ struct Sweep {
   Sweep(const Rows& X_, const StepArgs& a_, int64_t n_cols)
       : X(X_),
         a(a_),
-        loss(kLosses[a_.columns.loss]),
+        loss(a_.columns),
         K(Wide ? a_.columns.n_problems * a_.columns.n_outputs : 1),
         d(n_cols),
         mean(1.0 / a_.total_weight),

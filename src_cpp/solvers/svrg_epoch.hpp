@@ -28,7 +28,7 @@ template <class Rows>
 void epoch_rows(const Rows& X, const EpochArgs& a, const int64_t* order, int64_t n_steps,
                 PackedColumn<typename Rows::Value>* columns, int64_t d) {
   using T = typename Rows::Value;
-  const LossOps& loss = kLosses[a.columns.loss];
+  const BoundLoss loss(a.columns);
   const T* snapshot = static_cast<const T*>(a.snapshot_derivatives);
   for (int64_t t = 0; t < n_steps; ++t) {
     if (t + kFar < n_steps) X.prefetch_far(order[t + kFar]);

@@ -145,11 +145,12 @@ void test_passes(const Kernels& k, Matrix& m, int64_t K, int32_t threads) {
   check_close(count, want_count, "column_mass without p");
 }
 
-// A loss and its K axis.
+// A loss, its K axis and its parameter: within the range of the margins.
 struct Axis {
   int32_t loss;
   int64_t B, C;
   int32_t kind;
+  double param = 0.375;
 };
 
 std::vector<Axis> axes() {
@@ -175,7 +176,7 @@ struct Labels {
     for (int64_t e = 0; e < n * width; ++e)
       y.push_back(a.kind == kOneVsRest || a.C > 1 ? double(e % 3) : (e % 3 ? 1.0 : -1.0));
     for (int64_t i = 0; i < n; ++i) s.push_back(i % 5 ? 1.5 + random() : 0.0);
-    columns = {a.B, a.C, {y.data(), width, a.kind}, weighted ? s.data() : nullptr, a.loss};
+    columns = {a.B, a.C, {y.data(), width, a.kind}, weighted ? s.data() : nullptr, a.loss, a.param};
   }
   double label(int64_t i, int64_t q) const {
     const Targets& t = columns.targets;
@@ -198,9 +199,9 @@ void test_losses(const Kernels& k, const Axis& a, bool weighted, int32_t threads
       std::vector<double> m(C), u(C), h(C * C);
       for (int64_t c = 0; c < C; ++c) m[c] = z[i * K + q * C + c] + b[q * C + c];
       double value, conjugate, inner = 0;
-      loss_point(a.loss, 0, m.data(), y, C, &value);
-      loss_point(a.loss, 1, m.data(), y, C, u.data());
-      loss_point(a.loss, 2, m.data(), y, C, h.data());
+      loss_point(a.loss, a.param, 0, m.data(), y, C, &value);
+      loss_point(a.loss, a.param, 1, m.data(), y, C, u.data());
+      loss_point(a.loss, a.param, 2, m.data(), y, C, h.data());
       want[q] += s * value;
       for (int64_t c = 0; c < C; ++c) {
         want[B + q * C + c] += s * u[c];
@@ -212,7 +213,7 @@ void test_losses(const Kernels& k, const Axis& a, bool weighted, int32_t threads
         want[B + K + q * C * C + e] += s * h[e];
         want_h[(i * B + q) * C * C + e] = h[e];
       }
-      loss_point(a.loss, 3, u.data(), y, C, &conjugate);
+      loss_point(a.loss, a.param, 3, u.data(), y, C, &conjugate);
       want_gap[q] += s * (value + conjugate - inner);
     }
   std::vector<double> sums(threads * width, 0), u(n * K, NAN), work(threads * (2 * K + C * C));

@@ -6,6 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from reference.losses import curvature, formula
 
+from fastsum.losses import Loss
+
 
 @dataclass
 class Arrays:
@@ -20,7 +22,7 @@ class Arrays:
     l1: np.ndarray
     l2: np.ndarray
     fit_intercept: bool
-    loss_name: str
+    kind: Loss
 
     @property
     def S(self):
@@ -28,7 +30,7 @@ class Arrays:
 
     @property
     def loss(self):
-        return formula(self.loss_name)
+        return formula(self.kind)
 
     def per_problem(self, K_axis):
         """(..., K) -> one (..., C) array a problem."""
@@ -62,7 +64,7 @@ def arrays_of(problem):
         l1=alpha * ratio,
         l2=alpha * (1 - ratio),
         fit_intercept=problem.fit_intercept,
-        loss_name=problem.loss.name,
+        kind=problem.loss,
     )
 
 
@@ -93,7 +95,7 @@ class Steps:
 def steps_of(a, sampling):
     norms = (a.X**2).sum(axis=1)
     c2 = 0.1 * (a.s @ norms) / a.S if a.fit_intercept else 0.0
-    sL = a.s * curvature(a.loss_name) * (norms + c2)
+    sL = a.s * curvature(a.kind) * (norms + c2)
     active = a.s > 0
     n = active.sum()
     p = active / n

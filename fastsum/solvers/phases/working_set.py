@@ -192,7 +192,8 @@ class WorkingSet(Phase):
             elif problem.columns.targets == "multi":
                 y = np.ascontiguousarray(y[:, b])
             s = problem.sample_weight
-            self._tasks[b] = _kernels.Task(problem.loss.core_id, 1, 1, "shared", y, s)
+            self._tasks[b] = _kernels.Task(
+                problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s)
         return self._tasks[b]
 
     def _newton(

@@ -1,0 +1,66 @@
+"""The minimiser of a convex function of one number, from its slopes: Newton inside a bracket.
+
+Plain floats: a fifth of the time of a 150 x 4 fit went into numpy calls on arrays of one number.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+
+EPS, TINY = 2.0**-52, 2.0**-1022
+
+
+class Minimum:
+    """Where to look next for the minimum of a convex function.
+
+    The slope never falls, so its sign says on which side the minimum lies. Newton steps, cut to a
+    radius until both sides are known; then the middle of the bracket wherever Newton leaves it or
+    did not quarter the slope (losses with pieces that are straight lines have no curvature there).
+
+    Parameters
+    ----------
+    curvature : float
+        The largest curvature possible; sets the first radius.
+    floor : float
+        The share of the value below which a decrease is none.
+
+    Attributes
+    ----------
+    best, value, slope : float
+        The point of the smallest |slope| so far, the value and |slope| there.
+    """
+
+    __slots__ = ("_curvature", "_floor", "_high", "_low", "_radius", "best", "slope", "value")
+
+    def __init__(self, curvature: float, floor: float):
+        self._curvature, self._floor = curvature, floor
+        self._low, self._high, self._radius = -inf, inf, 0.0
+        self.best, self.value, self.slope = 0.0, inf, inf
+
+    def after(self, at: float, value: float, gradient: float, curvature: float) -> float | None:
+        """The point to look at after `at`; None if the best is the minimum but for rounding."""
+        slope = abs(gradient)
+        fell = slope <= 0.25 * self.slope  # a tail e^-z falls by e a step: bisected
+        if self.slope == inf:  # the first point
+            self._radius = 10.0 * (1.0 + slope / self._curvature)
+        if slope < self.slope or self.value == inf:
+            self.best, self.value, self.slope = at, value, slope
+        if slope == 0.0 or not (isfinite(slope) and isfinite(curvature)):
+            return None
+        if gradient < 0:
+            self._low = at
+        else:
+            self._high = at
+        step = -gradient / (curvature + TINY)
+        width = self._high - self._low
+        gain = slope * min(abs(step), width)
+        if gain <= self._floor * abs(value) or (not fell and gain <= 4 * EPS * abs(value)):
+            return None
+        if width == inf:
+            step = max(-self._radius, min(step, self._radius))
+            self._radius *= 4.0
+            return at + step
+        trial = at + step
+        if not (fell and self._low < trial < self._high):
+            trial = self._low + 0.5 * width
+        return trial if self._low < trial < self._high else None
