@@ -19,6 +19,7 @@ def parse(arguments=None):
     helps = {
         "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
         "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
+        "peers": "least seconds to a suboptimality, our estimators and every peer",
         "time-to-accuracy": "suboptimality against seconds, all installed solvers",
     }
     for name, text in helps.items():
@@ -29,6 +30,11 @@ def parse(arguments=None):
         command.add_argument("--only", nargs="+", help="parts of the problems' names")
         command.add_argument("--note", default="", help="a remark for the report")
         command.add_argument("--out", help="folder of the reports; default: benchmarks/results")
+        if name == "peers":
+            command.set_defaults(threads=2)
+            command.add_argument("--ours-only", action="store_true",
+                                 help="time ours alone, against the stored times of the peers")
+            command.add_argument("--resume", action="store_true", help="leave out rows that are there")
         if name == "time-to-accuracy":
             command.add_argument("--dataset", help='e.g. "click_log[n_samples=20000]"')
             command.add_argument("--objective", help='e.g. "logistic_l2[reg=1.0]"')
@@ -42,7 +48,7 @@ def main(arguments=None):
     for variable in THREAD_VARIABLES:  # read when the libraries load, so before any import of them
         os.environ[variable] = str(getattr(args, "threads", 1))
     from benchmarks import registry
-    from benchmarks.experiments import fixed_cost, per_pass, time_to_accuracy
+    from benchmarks.experiments import fixed_cost, peers, per_pass, time_to_accuracy
 
     if args.command == "list":
         registry.show()
@@ -50,6 +56,7 @@ def main(arguments=None):
     experiments = {
         "per-pass": per_pass,
         "fixed-cost": fixed_cost,
+        "peers": peers,
         "time-to-accuracy": time_to_accuracy,
     }
     experiments[args.command].main(args)

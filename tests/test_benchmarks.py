@@ -38,7 +38,7 @@ TASKS = {
     "logistic_enet": 2,
     "ridge": 0,
     "lasso": 0,
-    "multinomial": 3,
+    "multinomial_l2": 3,
 }
 
 

@@ -24,9 +24,9 @@ PROBLEMS = [
         "simulated[n_samples=500,n_features=5000,condition=1,n_classes=0,n_relevant=50]",
         "lasso[reg=0.05]",
     ),
-    ("softmax", "simulated[n_samples=20000,n_features=50,n_classes=5]", "multinomial"),
+    ("softmax", "simulated[n_samples=20000,n_features=50,n_classes=5]", "multinomial_l2"),
     ("imdb", "folder[file=imdb_counts]", f"logistic_l2[{NO_B}]"),
-    ("pendigits", "folder[file=pendigits]", "multinomial"),
+    ("pendigits", "folder[file=pendigits]", "multinomial_l2"),
 ]
 SMALL = [("small", "simulated[n_samples=300,n_features=5]", "logistic_l2")]
 LEVELS = (1e-2, 1e-4, 1e-6, 1e-8)

@@ -1,0 +1,212 @@
+"""Least seconds to a true relative suboptimality: our estimators against every peer."""
+
+import contextlib
+import datetime
+import json
+import math
+import os
+import warnings
+from pathlib import Path
+
+from benchmark_utils import report, timing
+from benchmark_utils.contest import Curve, CutOff, Entrant
+
+from benchmarks import registry, rows
+
+OURS = "fastsum estimators"
+NAME = "peers"
+REFERENCE = {"tolerance": 1e-11, "iteration": 256}  # knobs of the fits that only set F*
+REFEREES = (OURS, "cyanure auto", "skglm working-set", "scikit-learn ridge")
+FAR_BEHIND_US, BEHIND_THE_BEST = 5.0, 2.0  # a peer's fit is cut off at so many times the seconds
+SHORTEST_LIMIT = 0.1
+CONTENDER = 1.5  # repeated if within this of the best peer
+# The order of a first meeting: quick ones first, they set the limits for the others.
+ORDER = ("cyanure", "snapml", "liblinear", "celer", "skglm", "adelie", "glum", "scikit-learn")
+
+
+def measure(row, stored, args):
+    """The JSON record of a row; peers' curves are taken from `stored` with --ours-only."""
+    objective, reason = rows.load(row)
+    if objective is None:
+        return {"skipped row": reason}
+    objective.n_threads = args.threads
+    problem, null = objective.get_objective(), objective.null_value()
+    same = stored and math.isclose(stored.get("null", 0), null, rel_tol=1e-12)
+    same = same and math.isclose(stored["alpha"], objective.alpha, rel_tol=1e-9)
+    if args.ours_only and not same:
+        return {"skipped row": "no stored times of the peers on these data"}
+    entrants, skipped = _entrants(problem, args)
+    try:
+        best = stored["best"] if same else _reference(entrants, objective, row.limit)
+        contest = _Contest(row, objective, entrants, best)
+        if args.ours_only:
+            contest.keep(stored["curves"])
+        contest.run(args.repeats)
+    finally:
+        for entrant in entrants.values():
+            entrant.close()
+    return {
+        "null": null,
+        "best": contest.best,
+        "alpha": objective.alpha,
+        "curves": {label: curve.to_json() for label, curve in contest.curves.items()},
+        "skipped": skipped,
+    }
+
+
+def _entrants(problem, args):
+    """({label: Entrant} of who serves the problem, ours first; {label: why not})."""
+    entrants, skipped = {}, {}
+    solvers = sorted(registry.solvers(), key=lambda s: ORDER.index(s.name) if s.name in ORDER else -1)
+    for solver in solvers:
+        if solver.name == "fastsum" or (args.ours_only and solver.label != OURS):
+            continue
+        skip, reason = solver.skip(**problem)
+        if skip:
+            skipped[solver.label] = reason
+        else:
+            entrants[solver.label] = Entrant(solver, problem)
+    return {OURS: entrants.pop(OURS), **entrants}, skipped
+
+
+def _reference(entrants, objective, limit):
+    """The smallest F of a few accurate fits."""
+    best = objective.null_value()
+    for label in REFEREES:
+        if label in entrants:
+            knob = REFERENCE[entrants[label].solver.sampling_strategy]
+            with contextlib.suppress(CutOff, EOFError, RuntimeError):
+                best = min(best, objective.evaluate(**entrants[label].run(knob, limit)[1]))
+    return best
+
+
+class _Contest:
+    """All solvers on one row."""
+
+    def __init__(self, row, objective, entrants, best):
+        self.row, self.objective, self.entrants, self.best = row, objective, entrants, best
+        self.null, self.curves = objective.null_value(), {}
+
+    def levels(self):
+        """Objective values of the targets, for the best value known."""
+        return [self.best + target * (self.null - self.best) for target in self.row.targets]
+
+    def keep(self, stored):
+        self.curves = {
+            label: Curve.from_json(curve) for label, curve in stored.items() if label != OURS
+        }
+
+    def run(self, repeats):
+        for label, entrant in self.entrants.items():
+            stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
+            curve = Curve(measured=f"{stamp}, load {os.getloadavg()[0]:.1f}")
+            limits = [self._limit(label, level) for level in self.levels()]
+            curve.climb(entrant, self.objective, self.levels(), limits)
+            self.curves[label] = curve
+            for level in self.levels():
+                if curve.best(level)[0] <= CONTENDER * self._best_peer(level):
+                    curve.refine(entrant, self.objective, level, self.row.limit)
+            self.best = min([self.best, *(rung.value for rung in curve.rungs)])
+            if curve.rungs and not self._winning(label):
+                entrant.close()
+        self._repeat(repeats)
+
+    def _limit(self, label, level):
+        if label == OURS:
+            return self.row.limit
+        ours = FAR_BEHIND_US * self.curves[OURS].best(level)[0]
+        bound = min(ours, BEHIND_THE_BEST * self._best_peer(level), self.row.limit)
+        return max(bound, SHORTEST_LIMIT)
+
+    def _best_peer(self, level):
+        times = [c.best(level)[0] for label, c in self.curves.items() if label != OURS]
+        return min(times, default=math.inf)
+
+    def _winning(self, label):
+        """The settings of a solver that are fastest for a level, if it is a contender."""
+        found = []
+        for level in self.levels():
+            seconds, rung = self.curves[label].best(level)
+            contends = label == OURS or seconds <= CONTENDER * self._best_peer(level)
+            if rung is not None and contends and rung not in found:
+                found.append(rung)
+        return found
+
+    def _repeat(self, repeats):
+        """The winning settings again, in turns."""
+        winning = {label: self._winning(label) for label in self.entrants}
+        for count in range(1, repeats or 5):
+            for label, rungs in winning.items():
+                for rung in rungs:
+                    # five runs where they are short, three where not, one where they are long
+                    if repeats or rung.seconds[0] < (1.0 if count > 2 else 5.0):
+                        self.curves[label].repeat(self.entrants[label], rung, self.row.limit)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def summary(name, targets, wanted, record):
+    """A line of the table for each target."""
+    curves = {label: Curve.from_json(curve) for label, curve in record["curves"].items()}
+    for target in targets:
+        level = record["best"] + target * (record["null"] - record["best"])
+        times = {label: curve.best(level)[0] for label, curve in curves.items()}
+        ours = times.pop(OURS, math.inf)
+        order = sorted(times, key=times.get)
+        line = {"row": name, "to": f"{target:.0e}", "ours": ours, "wanted": wanted}
+        line["best peer"], line["its time"] = "none", math.inf
+        if order and times[order[0]] < math.inf:
+            line["best peer"], line["its time"] = order[0], times[order[0]]
+            line["ratio"] = line["its time"] / ours
+        line["next"] = ", ".join(f"{label} {times[label]:.3g}" for label in order[1:3]
+                                 if times[label] < math.inf)  # fmt: skip
+        yield line
+
+
+def load_results(args):
+    path = Path(args.out or report.RESULTS) / f"{NAME}.json"
+    return json.loads(path.read_text()) if path.exists() else {"rows": {}}
+
+
+def save(results, args):
+    """One line a row and curve, so that a change of one shows as one."""
+    path = Path(args.out or report.RESULTS) / f"{NAME}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in results["rows"].items()]
+    machine = json.dumps(results["machine"])
+    text = '{"machine": ' + machine + ',\n"rows": {\n' + ",\n".join(lines) + "\n}}\n"
+    path.with_suffix(".new").write_text(text, encoding="utf-8")
+    path.with_suffix(".new").replace(path)
+
+
+COLUMNS = ["row", "to", "ours", "best peer", "its time", "ratio", "wanted", "next"]
+
+
+def main(args):
+    warnings.simplefilter("ignore")
+    results = load_results(args)
+    wanted = list(rows.SMALL if args.small else rows.chosen(args.only))
+    done = results["rows"]
+    for row in wanted:
+        if args.resume and "curves" in done.get(row.name, {}):
+            continue
+        with timing.exclusive(trial=args.small):
+            machine = timing.machine(args.threads)
+            record = measure(row, done.get(row.name), args)
+            results["machine"] = machine.finish()
+        if "curves" in record or row.name not in done:
+            done[row.name] = {"targets": row.targets, "wanted": row.wanted, **record}
+            done[row.name]["ours_only"] = args.ours_only
+            save(results, args)
+        for line in lines_of({row.name: record | {"targets": row.targets, "wanted": row.wanted}}):
+            shown = ", ".join(f"{c} {report.shown(line.get(c))}" for c in COLUMNS[1:])
+            print(f"{row.name}: {shown}", flush=True)
+        if "skipped row" in record:
+            print(f"{row.name}: skipped, {record['skipped row']}", flush=True)
+
+
+def lines_of(done):
+    for name, record in done.items():
+        if "curves" in record:
+            yield from summary(name, record["targets"], record["wanted"], record)
