@@ -28,18 +28,19 @@ def parse(arguments=None):
         command.add_argument("--threads", type=int, default=1, help="threads of every solver")
         command.add_argument("--small", action="store_true", help="tiny sizes: does it run?")
         command.add_argument("--only", nargs="+", help="parts of the problems' names")
+        command.add_argument("--limit", type=float, default=60.0, help="seconds of one fit")
         command.add_argument("--note", default="", help="a remark for the report")
         command.add_argument("--out", help="folder of the reports; default: benchmarks/results")
         if name == "peers":
             command.set_defaults(threads=2)
+            command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
             command.add_argument("--ours-only", action="store_true",
                                  help="time ours alone, against the stored times of the peers")
             command.add_argument("--resume", action="store_true", help="leave out rows that are there")
         if name == "time-to-accuracy":
+            command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
             command.add_argument("--dataset", help='e.g. "click_log[n_samples=20000]"')
             command.add_argument("--objective", help='e.g. "logistic_l2[reg=1.0]"')
-            command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
-            command.add_argument("--limit", type=float, default=20.0, help="seconds of one fit")
     return parser.parse_args(arguments)
 
 

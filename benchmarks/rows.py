@@ -89,9 +89,9 @@ SMALL = [
 
 
 def chosen(patterns):
-    """The rows whose name holds or matches one of the patterns; all without any."""
+    """The rows whose name matches one of the patterns; all without any."""
     for row in (*judged(), *folder()):
-        if not patterns or any(p in row.name or fnmatch(row.name, p) for p in patterns):
+        if not patterns or any(fnmatch(row.name, pattern) for pattern in patterns):
             yield row
 
 

@@ -19,6 +19,7 @@ from statistics import median
 import numpy as np
 
 CONTEXT = multiprocessing.get_context("fork")
+LADDER = 2.5  # the settings of a solver may take so many limits in all
 READY_LIMIT = 120.0  # seconds for a conversion to the solver's own format
 
 
@@ -136,7 +137,8 @@ class Curve:
                 return
             if not self._add(entrant, judge, knob, max(left)):
                 return
-            if self.rungs[-1].seconds[0] > max(left):
+            spent = sum(rung.seconds[0] for rung in self.rungs)
+            if self.rungs[-1].seconds[0] > max(left) or spent > LADDER * max(left):
                 self.ended = f"cut off after {max(left):.2g} s"
                 return
         self.ended = "end of the ladder"

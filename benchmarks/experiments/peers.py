@@ -1,6 +1,7 @@
 """Least seconds to a true relative suboptimality: our estimators against every peer."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import math
@@ -15,17 +16,23 @@ from benchmarks import registry, rows
 
 OURS = "fastsum estimators"
 NAME = "peers"
-REFERENCE = {"tolerance": 1e-11, "iteration": 256}  # knobs of the fits that only set F*
-REFEREES = (OURS, "cyanure auto", "skglm working-set", "scikit-learn ridge")
-FAR_BEHIND_US, BEHIND_THE_BEST = 5.0, 2.0  # a peer's fit is cut off at so many times the seconds
+# Fits that only set F*: who, with which knob, within how many seconds.
+REFEREES = (
+    ("cyanure auto", 160, 120.0),
+    ("skglm working-set", 1e-9, 60.0),
+    ("scikit-learn ridge", 1e-12, 60.0),
+    (OURS, 1e-11, 20.0),
+)
+FAR_BEHIND_US, BEHIND_THE_BEST = 5.0, 1.5  # a peer's fit is cut off at so many times the seconds
 SHORTEST_LIMIT = 0.1
 CONTENDER = 1.5  # repeated if within this of the best peer
 # The order of a first meeting: quick ones first, they set the limits for the others.
-ORDER = ("cyanure", "snapml", "liblinear", "celer", "skglm", "adelie", "glum", "scikit-learn")
+ORDER = ("fastsum estimators", "cyanure", "snapml", "liblinear", "celer", "skglm", "adelie", "glum", "scikit-learn",
+         "fastsum")
 
 
 def measure(row, stored, args):
-    """The JSON record of a row; peers' curves are taken from `stored` with --ours-only."""
+    """The JSON record of a row; the curves of who is not asked for are taken from `stored`."""
     objective, reason = rows.load(row)
     if objective is None:
         return {"skipped row": reason}
@@ -33,14 +40,16 @@ def measure(row, stored, args):
     problem, null = objective.get_objective(), objective.null_value()
     same = stored and math.isclose(stored.get("null", 0), null, rel_tol=1e-12)
     same = same and math.isclose(stored["alpha"], objective.alpha, rel_tol=1e-9)
+    asked = [OURS] if args.ours_only else args.solver
     if args.ours_only and not same:
         return {"skipped row": "no stored times of the peers on these data"}
-    entrants, skipped = _entrants(problem, args)
+    entrants, skipped = _entrants(problem, asked)
     try:
-        best = stored["best"] if same else _reference(entrants, objective, row.limit)
+        best = stored["best"] if same else _reference(entrants, objective)
         contest = _Contest(row, objective, entrants, best)
-        if args.ours_only:
+        if asked and same:
             contest.keep(stored["curves"])
+            skipped |= stored["skipped"]
         contest.run(args.repeats)
     finally:
         for entrant in entrants.values():
@@ -54,29 +63,32 @@ def measure(row, stored, args):
     }
 
 
-def _entrants(problem, args):
+def _entrants(problem, asked):
     """({label: Entrant} of who serves the problem, ours first; {label: why not})."""
     entrants, skipped = {}, {}
-    solvers = sorted(registry.solvers(), key=lambda s: ORDER.index(s.name) if s.name in ORDER else -1)
-    for solver in solvers:
-        if solver.name == "fastsum" or (args.ours_only and solver.label != OURS):
+    for solver in sorted(registry.solvers(), key=lambda solver: ORDER.index(solver.name)):
+        if asked and not any(part in solver.label for part in asked):
             continue
         skip, reason = solver.skip(**problem)
+        if solver.name == "fastsum":  # the engine without an estimator: not what is judged
+            continue
         if skip:
             skipped[solver.label] = reason
         else:
             entrants[solver.label] = Entrant(solver, problem)
-    return {OURS: entrants.pop(OURS), **entrants}, skipped
+    return entrants, skipped
 
 
-def _reference(entrants, objective, limit):
+def _reference(entrants, objective):
     """The smallest F of a few accurate fits."""
     best = objective.null_value()
-    for label in REFEREES:
+    for label, knob, limit in REFEREES:
         if label in entrants:
-            knob = REFERENCE[entrants[label].solver.sampling_strategy]
             with contextlib.suppress(CutOff, EOFError, RuntimeError):
-                best = min(best, objective.evaluate(**entrants[label].run(knob, limit)[1]))
+                seconds, result = entrants[label].run(knob, limit)
+                value = objective.evaluate(**result)
+                best = min(best, value)
+                print(f"  reference {label}: {value!r} in {seconds:.3g} s", flush=True)
     return best
 
 
@@ -92,9 +104,9 @@ class _Contest:
         return [self.best + target * (self.null - self.best) for target in self.row.targets]
 
     def keep(self, stored):
-        self.curves = {
-            label: Curve.from_json(curve) for label, curve in stored.items() if label != OURS
-        }
+        """Stored curves of solvers that are not measured now."""
+        others = set(stored) - set(self.entrants)
+        self.curves = {label: Curve.from_json(stored[label]) for label in others}
 
     def run(self, repeats):
         for label, entrant in self.entrants.items():
@@ -107,6 +119,8 @@ class _Contest:
                 if curve.best(level)[0] <= CONTENDER * self._best_peer(level):
                     curve.refine(entrant, self.objective, level, self.row.limit)
             self.best = min([self.best, *(rung.value for rung in curve.rungs)])
+            times = ", ".join(report.shown(curve.best(level)[0]) for level in self.levels())
+            print(f"  {label}: {times} s; {curve.ended}", flush=True)
             if curve.rungs and not self._winning(label):
                 entrant.close()
         self._repeat(repeats)
@@ -114,8 +128,8 @@ class _Contest:
     def _limit(self, label, level):
         if label == OURS:
             return self.row.limit
-        ours = FAR_BEHIND_US * self.curves[OURS].best(level)[0]
-        bound = min(ours, BEHIND_THE_BEST * self._best_peer(level), self.row.limit)
+        ours = self.curves[OURS].best(level)[0] if OURS in self.curves else math.inf
+        bound = min(FAR_BEHIND_US * ours, BEHIND_THE_BEST * self._best_peer(level), self.row.limit)
         return max(bound, SHORTEST_LIMIT)
 
     def _best_peer(self, level):
@@ -189,8 +203,10 @@ def main(args):
     wanted = list(rows.SMALL if args.small else rows.chosen(args.only))
     done = results["rows"]
     for row in wanted:
+        row = dataclasses.replace(row, limit=min(row.limit, args.limit))
         if args.resume and "curves" in done.get(row.name, {}):
             continue
+        print(row.name, flush=True)
         with timing.exclusive(trial=args.small):
             machine = timing.machine(args.threads)
             record = measure(row, done.get(row.name), args)
