@@ -88,11 +88,14 @@ SMALL = [
 ]
 
 
-def chosen(patterns):
-    """The rows whose name matches one of the patterns; all without any."""
-    for row in (*judged(), *folder()):
-        if not patterns or any(fnmatch(row.name, pattern) for pattern in patterns):
-            yield row
+def chosen(args):
+    """The rows that the command line asks for; all by default."""
+    if args.dataset or args.objective:
+        data, objective = args.dataset or "a9a", args.objective or f"logistic_l2[{NO_B}]"
+        return [Row(f"{objective} on {data}", data, objective, (1e-4, 1e-8))]
+    every = SMALL if args.small else (*judged(), *folder())
+    patterns = args.only or ["*"]
+    return [row for row in every if any(fnmatch(row.name, pattern) for pattern in patterns)]
 
 
 def load(row):

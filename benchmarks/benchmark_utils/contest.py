@@ -1,8 +1,8 @@
 """Solvers against each other on one problem, each in a process that can be cut off.
 
-A process is forked when the data are in memory and every module is loaded, so it starts at once; the
-parent itself never enters a parallel region, which a fork would not survive. Processes that wait are
-stopped, so that threads which spin take no time from the one that is measured.
+A process is forked when the data are in memory and every module is loaded, so it starts at once;
+the parent itself never enters a parallel region, which a fork would not survive. Processes that
+wait are stopped, so that threads which spin take no time from the one that is measured.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from statistics import median
 
 import numpy as np
 
+OURS = "fastsum estimators"
 CONTEXT = multiprocessing.get_context("fork")
 LADDER = 2.5  # the settings of a solver may take so many limits in all
 READY_LIMIT = 120.0  # seconds for a conversion to the solver's own format
@@ -117,7 +118,7 @@ class Curve:
 
     rungs: list[Rung] = field(default_factory=list)
     ended: str = ""
-    measured: str = ""
+    run: str = ""  # which run measured it, by its start, and the load of the machine then
 
     def best(self, level):
         """(median seconds, rung) of the fastest setting whose value is at most `level`."""
@@ -175,9 +176,9 @@ class Curve:
 
     def to_json(self):
         rungs = [[r.knob, r.value, [float(f"{s:.4g}") for s in r.seconds]] for r in self.rungs]
-        return {"rungs": rungs, "ended": self.ended, "measured": self.measured}
+        return {"rungs": rungs, "ended": self.ended, "run": self.run}
 
     @classmethod
     def from_json(cls, stored):
         rungs = [Rung(*parts) for parts in stored["rungs"]]
-        return cls(rungs, stored["ended"], stored["measured"])
+        return cls(rungs, stored["ended"], stored.get("run", ""))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 PACKAGES = (
     *("fastsum", "scikit-learn", "numpy", "scipy", "cyanure", "liblinear-official"),
-    *("snapml", "celer", "skglm"),
+    *("snapml", "celer", "skglm", "glum", "adelie"),
 )
 LOCK = Path(tempfile.gettempdir()) / "timing.lock"
 

@@ -9,12 +9,12 @@ import os
 import warnings
 from pathlib import Path
 
-from benchmark_utils import report, timing
-from benchmark_utils.contest import Curve, CutOff, Entrant
+from benchmark_utils import report, standings, timing
+from benchmark_utils.contest import OURS, Curve, CutOff, Entrant
 
 from benchmarks import registry, rows
+from benchmarks.experiments import kernels, own
 
-OURS = "fastsum estimators"
 NAME = "peers"
 # Fits that only set F*: who, with which knob, within how many seconds.
 REFEREES = (
@@ -27,8 +27,18 @@ FAR_BEHIND_US, BEHIND_THE_BEST = 5.0, 1.5  # a peer's fit is cut off at so many 
 SHORTEST_LIMIT = 0.1
 CONTENDER = 1.5  # repeated if within this of the best peer
 # The order of a first meeting: quick ones first, they set the limits for the others.
-ORDER = ("fastsum estimators", "cyanure", "snapml", "liblinear", "celer", "skglm", "adelie", "glum", "scikit-learn",
-         "fastsum")
+ORDER = (
+    "fastsum estimators",
+    "cyanure",
+    "snapml",
+    "liblinear",
+    "celer",
+    "skglm",
+    "adelie",
+    "glum",
+    "scikit-learn",
+    "fastsum",
+)
 
 
 def measure(row, stored, args):
@@ -98,6 +108,8 @@ class _Contest:
     def __init__(self, row, objective, entrants, best):
         self.row, self.objective, self.entrants, self.best = row, objective, entrants, best
         self.null, self.curves = objective.null_value(), {}
+        started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+        self.stamp = f"{started}, load {os.getloadavg()[0]:.1f}"
 
     def levels(self):
         """Objective values of the targets, for the best value known."""
@@ -110,8 +122,7 @@ class _Contest:
 
     def run(self, repeats):
         for label, entrant in self.entrants.items():
-            stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
-            curve = Curve(measured=f"{stamp}, load {os.getloadavg()[0]:.1f}")
+            curve = Curve(run=self.stamp)
             limits = [self._limit(label, level) for level in self.levels()]
             curve.climb(entrant, self.objective, self.levels(), limits)
             self.curves[label] = curve
@@ -160,24 +171,6 @@ class _Contest:
 # --- results --------------------------------------------------------------------------------------
 
 
-def summary(name, targets, wanted, record):
-    """A line of the table for each target."""
-    curves = {label: Curve.from_json(curve) for label, curve in record["curves"].items()}
-    for target in targets:
-        level = record["best"] + target * (record["null"] - record["best"])
-        times = {label: curve.best(level)[0] for label, curve in curves.items()}
-        ours = times.pop(OURS, math.inf)
-        order = sorted(times, key=times.get)
-        line = {"row": name, "to": f"{target:.0e}", "ours": ours, "wanted": wanted}
-        line["best peer"], line["its time"] = "none", math.inf
-        if order and times[order[0]] < math.inf:
-            line["best peer"], line["its time"] = order[0], times[order[0]]
-            line["ratio"] = line["its time"] / ours
-        line["next"] = ", ".join(f"{label} {times[label]:.3g}" for label in order[1:3]
-                                 if times[label] < math.inf)  # fmt: skip
-        yield line
-
-
 def load_results(args):
     path = Path(args.out or report.RESULTS) / f"{NAME}.json"
     return json.loads(path.read_text()) if path.exists() else {"rows": {}}
@@ -194,15 +187,11 @@ def save(results, args):
     path.with_suffix(".new").replace(path)
 
 
-COLUMNS = ["row", "to", "ours", "best peer", "its time", "ratio", "wanted", "next"]
-
-
 def main(args):
     warnings.simplefilter("ignore")
     results = load_results(args)
-    wanted = list(rows.SMALL if args.small else rows.chosen(args.only))
     done = results["rows"]
-    for row in wanted:
+    for row in rows.chosen(args):
         row = dataclasses.replace(row, limit=min(row.limit, args.limit))
         if args.resume and "curves" in done.get(row.name, {}):
             continue
@@ -212,17 +201,21 @@ def main(args):
             record = measure(row, done.get(row.name), args)
             results["machine"] = machine.finish()
         if "curves" in record or row.name not in done:
-            done[row.name] = {"targets": row.targets, "wanted": row.wanted, **record}
-            done[row.name]["ours_only"] = args.ours_only
+            done[row.name] = {
+                "targets": row.targets,
+                "wanted": row.wanted,
+                "judged": not row.name.startswith("data/"),
+                **record,
+            }
             save(results, args)
-        for line in lines_of({row.name: record | {"targets": row.targets, "wanted": row.wanted}}):
-            shown = ", ".join(f"{c} {report.shown(line.get(c))}" for c in COLUMNS[1:])
-            print(f"{row.name}: {shown}", flush=True)
         if "skipped row" in record:
-            print(f"{row.name}: skipped, {record['skipped row']}", flush=True)
-
-
-def lines_of(done):
-    for name, record in done.items():
-        if "curves" in record:
-            yield from summary(name, record["targets"], record["wanted"], record)
+            print(f"  skipped: {record['skipped row']}", flush=True)
+            continue
+        for line in standings.lines({row.name: done[row.name]}):
+            shown = ", ".join(f"{c} {report.shown(line[c])}" for c in standings.COLUMNS[1:])
+            print(f"  {shown}", flush=True)
+    if "machine" in results:
+        standings.write(results, Path(args.out) if args.out else None)
+    if not (args.only or args.solver or args.dataset or args.objective or args.small):
+        own.main(args)  # after the forks, which threads of this process would not survive
+        kernels.main(args)
