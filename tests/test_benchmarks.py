@@ -183,7 +183,7 @@ def test_peers_keeps_what_is_not_asked_for(tmp_path, monkeypatch):
     def rows():
         return json.loads((tmp_path / "peers.json").read_text())["rows"]
 
-    assert main.main([*command, "--solver", "fastsum", "lbfgs", "scikit-learn cd"]) == 0
+    assert main.main([*command, "--solver", "fastsum", "learn lbfgs", "scikit-learn cd"]) == 0
     first = rows()
     assert main.main([*command, "--ours-only"]) == 0
     assert {name: set(row["curves"]) for name, row in first.items()} == {
@@ -232,7 +232,7 @@ def test_standings_on_planted_times():
 
     def curve(*rungs):
         return {
-            "rungs": [[k, value, seconds] for k, value, seconds in rungs],
+            "rungs": [list(rung) for rung in rungs],
             "ended": "",
             "run": "a",
         }

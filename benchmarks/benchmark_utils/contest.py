@@ -40,7 +40,7 @@ class Entrant:
             self.solver.compile(**self.problem)
             self.pipe, theirs = CONTEXT.Pipe()
             work = (self.solver, self.problem, theirs)
-            self.process = CONTEXT.Process(target=_serve, args=work, daemon=True)
+            self.process = CONTEXT.Process(target=_serve, args=work)
             gc.freeze()
             self.process.start()
             theirs.close()

@@ -17,9 +17,9 @@ REASONS: dict[str, str] = {}
 METHOD = """\
 Least seconds of a cold fit, two threads, whose true relative suboptimality
 (F(w) - F\\*) / (F(null) - F\\*) is at most the target. F is recomputed in float64, outside the
-solver, on the data as they were handed over; F\\* is the smallest F seen by anyone. Each solver climbs a
-ladder of tolerances or iterations and refines it near the target; no intercept, which peers
-penalise or lack. Ours is the public estimator with its defaults, validation and preparation
+solver, on the data as they were handed over; F\\* is the smallest F seen by anyone. Each solver
+climbs a ladder of tolerances or iterations and refines it near the target; no intercept, which
+peers penalise or lack. Ours is the public estimator with its defaults, validation and preparation
 included; conversions to a peer's own format and compilation are left out of the peer's time. A peer
 is cut off beyond 5 times our seconds or 1.5 times the best peer's. Medians of up to five runs in
 turns. "ratio" is the peer's seconds over ours: above 1 we are ahead. An asterisk marks a row whose

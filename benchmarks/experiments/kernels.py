@@ -152,8 +152,6 @@ def main(args):
     rows.sort(key=lambda row: (list(KERNELS).index(row["kernel"]), row["storage"]))
     read = ", ".join(f"{speed / 1e9:.1f} GB/s with {t}" for t, speed in speeds.items())
     note = f"{EXPLANATION}\n\nRead bandwidth, threads: {read}."
-    facts = machine.finish()
-    report.write(
-        "kernels", "Kernels against the roofline", note, COLUMNS, rows, facts, speeds, args
-    )
-    report.show("Kernels against the roofline", COLUMNS, rows)
+    title, facts = "Kernels against the roofline", machine.finish()
+    report.write("kernels", title, note, COLUMNS, rows, facts, speeds, args)
+    report.show(title, COLUMNS, rows)
