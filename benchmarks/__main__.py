@@ -38,6 +38,8 @@ def parse(arguments=None):
             command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
             ours = "time ours alone, against the stored times of the peers"
             command.add_argument("--ours-only", action="store_true", help=ours)
+            everyone = "measure peers again that are stored as far behind"
+            command.add_argument("--everyone", action="store_true", help=everyone)
             resume = "leave out the rows that are stored"
             command.add_argument("--resume", action="store_true", help=resume)
             command.add_argument("--dataset", help='e.g. "click_log[n_samples=20000]"')

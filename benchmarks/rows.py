@@ -28,8 +28,9 @@ class Row:
     limit: float = 60.0  # seconds of one fit
 
     @property
-    def group(self):
-        return self.name.split("-")[0]
+    def judged(self):
+        """True for a row of the table, False for one of the folder's."""
+        return not self.name.startswith("data/")
 
 
 def judged():

@@ -41,6 +41,29 @@ def exclusive(*, trial=False):
         fcntl.flock(lock, fcntl.LOCK_UN)  # a process that was forked meanwhile holds none
 
 
+class Turn:
+    """The lock for many short measurements: kept over several, given back after some seconds."""
+
+    KEEP = 15.0
+
+    def __init__(self, *, trial=False):
+        self._trial, self._held, self._since = trial, contextlib.ExitStack(), None
+
+    def __enter__(self):
+        if self._since is None:
+            self._held.enter_context(exclusive(trial=self._trial))
+            self._since = time.monotonic()
+
+    def __exit__(self, *_):
+        if time.monotonic() - self._since > self.KEEP:
+            self.end()
+
+    def end(self):
+        """Gives the lock back."""
+        self._held.close()
+        self._since = None
+
+
 @dataclass
 class Clock:
     """Wall and processor seconds of repeated calls."""

@@ -26,78 +26,42 @@ REFEREES = (
 FAR_BEHIND_US, BEHIND_THE_BEST = 5.0, 1.5  # a peer's fit is cut off at so many times the seconds
 SHORTEST_LIMIT = 0.1
 CONTENDER = 1.5  # repeated if within this of the best peer
+OUTSIDER = 3.0  # not measured again without --everyone if stored beyond this
 # The order of a first meeting: quick ones first, they set the limits for the others.
 ORDER = ("fastsum estimators", "cyanure", "snapml", "liblinear", "celer", "skglm", "adelie")
 ORDER += ("glum", "scikit-learn", "fastsum")
 
 
-def measure(row, stored, args):
-    """The JSON record of a row; the curves of who is not asked for are taken from `stored`."""
-    objective, reason = rows.load(row)
-    if objective is None:
-        return {"skipped row": reason}
+def measure(row, objective, stored, args):
+    """The JSON record of a row; curves of who is not measured are taken from `stored`."""
     objective.n_threads = args.threads
     problem, null = objective.get_objective(), objective.null_value()
-    same = stored and math.isclose(stored.get("null", 0), null, rel_tol=1e-12)
-    same = same and math.isclose(stored["alpha"], objective.alpha, rel_tol=1e-9)
-    asked = [OURS] if args.ours_only else args.solver
-    if args.ours_only and not same:
-        return {"skipped row": "no stored times of the peers on these data"}
-    entrants, skipped = _entrants(problem, asked)
+    same = bool(stored) and math.isclose(stored["null"], null, rel_tol=1e-12)
+    if not same or not math.isclose(stored["alpha"], objective.alpha, rel_tol=1e-9):
+        stored = {"curves": {}, "skipped": {}, "best": None}
+    contest = _Contest(row, objective, stored)
+    skipped = contest.admit(problem, args)
     try:
-        best = stored["best"] if same else _reference(entrants, objective)
-        contest = _Contest(row, objective, entrants, best)
-        if asked and same:
-            contest.keep(stored["curves"])
-            skipped |= stored["skipped"]
         contest.run(args.repeats)
     finally:
-        for entrant in entrants.values():
+        for entrant in contest.entrants.values():
             entrant.close()
     return {
         "null": null,
         "best": contest.best,
         "alpha": objective.alpha,
         "curves": {label: curve.to_json() for label, curve in contest.curves.items()},
-        "skipped": skipped,
+        "skipped": stored["skipped"] | skipped,
     }
-
-
-def _entrants(problem, asked):
-    """({label: Entrant} of who serves the problem, ours first; {label: why not})."""
-    entrants, skipped = {}, {}
-    for solver in sorted(registry.solvers(), key=lambda solver: ORDER.index(solver.name)):
-        if asked and not any(part in solver.label for part in asked):
-            continue
-        if solver.name == "fastsum":  # the engine without an estimator: not what is judged
-            continue
-        skip, reason = solver.skip(**problem)
-        if skip:
-            skipped[solver.label] = reason
-        else:
-            entrants[solver.label] = Entrant(solver, problem)
-    return entrants, skipped
-
-
-def _reference(entrants, objective):
-    """The smallest F of a few accurate fits."""
-    best = objective.null_value()
-    for label, knob, limit in REFEREES:
-        if label in entrants:
-            with contextlib.suppress(CutOff, EOFError, RuntimeError):
-                seconds, result = entrants[label].run(knob, limit)
-                value = objective.evaluate(**result)
-                best = min(best, value)
-                print(f"  reference {label}: {value!r} in {seconds:.3g} s", flush=True)
-    return best
 
 
 class _Contest:
     """All solvers on one row."""
 
-    def __init__(self, row, objective, entrants, best):
-        self.row, self.objective, self.entrants, self.best = row, objective, entrants, best
-        self.null, self.curves = objective.null_value(), {}
+    def __init__(self, row, objective, stored):
+        self.row, self.objective, self.null = row, objective, objective.null_value()
+        self.best, self.entrants = stored["best"], {}
+        self.curves = {label: Curve.from_json(c) for label, c in stored["curves"].items()}
         started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
         self.stamp = f"{started}, load {os.getloadavg()[0]:.1f}"
 
@@ -105,12 +69,34 @@ class _Contest:
         """Objective values of the targets, for the best value known."""
         return [self.best + target * (self.null - self.best) for target in self.row.targets]
 
-    def keep(self, stored):
-        """Stored curves of solvers that are not measured now."""
-        others = set(stored) - set(self.entrants)
-        self.curves = {label: Curve.from_json(stored[label]) for label in others}
+    def admit(self, problem, args):
+        """Finds who is measured now, ours first; returns {label: why it does not serve}."""
+        skipped, asked = {}, [OURS] if args.ours_only else args.solver
+        for solver in sorted(registry.solvers(), key=lambda solver: ORDER.index(solver.name)):
+            if solver.name == "fastsum":  # the engine without an estimator: not what is judged
+                continue
+            if asked and not any(part in solver.label for part in asked):
+                continue
+            skip, reason = solver.skip(**problem)
+            if skip:
+                skipped[solver.label] = reason
+            elif asked or args.everyone or not self._known_as_slow(solver.label):
+                self.entrants[solver.label] = Entrant(solver, problem)
+        return skipped
+
+    def _known_as_slow(self, label):
+        """True for a peer whose stored seconds are far above those of the best peer."""
+        if label == OURS or label not in self.curves:
+            return False
+        pairs = [(self.curves[label].best(x)[0], self._best_peer(x)) for x in self.levels()]
+        return all(own > OUTSIDER * best or own == math.inf for own, best in pairs)
 
     def run(self, repeats):
+        """Everyone up the ladder, then the winning settings in turns."""
+        if self.best is None:
+            self.best = _reference(self.entrants, self.objective)
+        for label in self.entrants:
+            self.curves.pop(label, None)
         for label, entrant in self.entrants.items():
             curve = Curve(run=self.stamp)
             limits = [self._limit(label, level) for level in self.levels()]
@@ -122,7 +108,7 @@ class _Contest:
             self.best = min([self.best, *(rung.value for rung in curve.rungs)])
             times = ", ".join(report.shown(curve.best(level)[0]) for level in self.levels())
             print(f"  {label}: {times} s; {curve.ended}", flush=True)
-            if curve.rungs and not self._winning(label):
+            if not self._winning(label):
                 entrant.close()
         self._repeat(repeats)
 
@@ -158,6 +144,19 @@ class _Contest:
                         self.curves[label].repeat(self.entrants[label], rung, self.row.limit)
 
 
+def _reference(entrants, objective):
+    """The smallest F of a few accurate fits."""
+    best = objective.null_value()
+    for label, knob, limit in REFEREES:
+        if label in entrants:
+            with contextlib.suppress(CutOff, EOFError, RuntimeError):
+                seconds, result = entrants[label].run(knob, limit)
+                value = objective.evaluate(**result)
+                best = min(best, value)
+                print(f"  reference {label}: {value!r} in {seconds:.3g} s", flush=True)
+    return best
+
+
 # --- results --------------------------------------------------------------------------------------
 
 
@@ -180,31 +179,29 @@ def save(results, args):
 def main(args):
     warnings.simplefilter("ignore")
     results = load_results(args)
-    done = results["rows"]
+    done, turn = results["rows"], timing.Turn(trial=args.small)
     for row in rows.chosen(args):
         row = dataclasses.replace(row, limit=min(row.limit, args.limit))
-        if args.resume and "curves" in done.get(row.name, {}):
+        stored = done.get(row.name)
+        if args.resume and stored:
+            continue
+        objective, reason = rows.load(row)
+        if objective is None or (args.ours_only and not stored):
+            print(f"{row.name}: skipped, {reason or 'no stored times of the peers'}", flush=True)
             continue
         print(row.name, flush=True)
-        with timing.exclusive(trial=args.small):
+        with turn:
             machine = timing.machine(args.threads)
-            record = measure(row, done.get(row.name), args)
+            record = measure(row, objective, stored, args)
             results["machine"] = machine.finish()
-        if "curves" in record or row.name not in done:
-            done[row.name] = {
-                "targets": row.targets,
-                "wanted": row.wanted,
-                "judged": not row.name.startswith("data/"),
-                **record,
-            }
-            save(results, args)
-        if "skipped row" in record:
-            print(f"  skipped: {record['skipped row']}", flush=True)
-            continue
+        head = {"targets": row.targets, "wanted": row.wanted, "judged": row.judged}
+        done[row.name] = head | record
+        save(results, args)
         for line in standings.lines({row.name: done[row.name]}):
             shown = ", ".join(f"{c} {report.shown(line[c])}" for c in standings.COLUMNS[1:])
             print(f"  {shown}", flush=True)
-    if "machine" in results:
+    turn.end()
+    if done:
         standings.write(results, Path(args.out) if args.out else None)
     if not (args.only or args.solver or args.dataset or args.objective or args.small):
         own.main(args)  # after the forks, which threads of this process would not survive
