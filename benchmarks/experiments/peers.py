@@ -32,6 +32,10 @@ ORDER = ("fastsum estimators", "cyanure", "snapml", "liblinear", "celer", "skglm
 ORDER += ("glum", "scikit-learn", "fastsum")
 
 
+class NoReference(Exception):
+    """Nobody found a point by which to judge the others."""
+
+
 def measure(row, objective, stored, args):
     """The JSON record of a row; curves of who is not measured are taken from `stored`."""
     objective.n_threads = args.threads
@@ -95,6 +99,8 @@ class _Contest:
         """Everyone up the ladder, then the winning settings in turns."""
         if self.best is None:
             self.best = _reference(self.entrants, self.objective)
+        if not self.best < self.null:
+            raise NoReference("no fit was better than the null model: the limits are too short")
         for label in self.entrants:
             self.curves.pop(label, None)
         for label, entrant in self.entrants.items():
@@ -165,21 +171,21 @@ def load_results(args):
     return json.loads(path.read_text()) if path.exists() else {"rows": {}}
 
 
-def save(results, args):
-    """One line a row and curve, so that a change of one shows as one."""
+def save(name, row, machine, args):
+    """Puts a row into the file, one line each; another run may have put in others meanwhile."""
+    results = load_results(args)
+    results["rows"][name] = row
     path = Path(args.out or report.RESULTS) / f"{NAME}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in results["rows"].items()]
-    machine = json.dumps(results["machine"])
-    text = '{"machine": ' + machine + ',\n"rows": {\n' + ",\n".join(lines) + "\n}}\n"
+    text = '{"machine": ' + json.dumps(machine) + ',\n"rows": {\n' + ",\n".join(lines) + "\n}}\n"
     path.with_suffix(".new").write_text(text, encoding="utf-8")
     path.with_suffix(".new").replace(path)
 
 
 def main(args):
     warnings.simplefilter("ignore")
-    results = load_results(args)
-    done, turn = results["rows"], timing.Turn(trial=args.small)
+    done, turn = load_results(args)["rows"], timing.Turn(trial=args.small)
     for row in rows.chosen(args):
         row = dataclasses.replace(row, limit=min(row.limit, args.limit))
         stored = done.get(row.name)
@@ -192,16 +198,19 @@ def main(args):
         print(row.name, flush=True)
         with turn:
             machine = timing.machine(args.threads)
-            record = measure(row, objective, stored, args)
-            results["machine"] = machine.finish()
+            try:
+                record = measure(row, objective, stored, args)
+            except NoReference as error:
+                print(f"  {error}", flush=True)
+                continue
         head = {"targets": row.targets, "wanted": row.wanted, "judged": row.judged}
-        done[row.name] = head | record
-        save(results, args)
-        for line in standings.lines({row.name: done[row.name]}):
+        save(row.name, head | record, machine.finish(), args)
+        for line in standings.lines({row.name: head | record}):
             shown = ", ".join(f"{c} {report.shown(line[c])}" for c in standings.COLUMNS[1:])
             print(f"  {shown}", flush=True)
     turn.end()
-    if done:
+    results = load_results(args)
+    if results["rows"]:
         standings.write(results, Path(args.out) if args.out else None)
     if not (args.only or args.solver or args.dataset or args.objective or args.small):
         own.main(args)  # after the forks, which threads of this process would not survive

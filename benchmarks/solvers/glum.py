@@ -39,11 +39,7 @@ class Solver(LinearSolver):
             l1_ratio=self.l1_ratio,
             fit_intercept=self.fit_intercept,
             solver=solver,
-            gradient_tol=min(tol, 1.0) * self.scale(),
+            gradient_tol=min(tol, 1.0),
             max_iter=10_000,
         )
         self.keep(model.fit(self.X, self.target))
-
-    def scale(self):
-        """Its tolerance is on the gradient: start the ladder at alpha or 1/n, where it bites."""
-        return max(self.alpha, 1.0 / self.n)
