@@ -66,6 +66,8 @@ class Entrant:
 
     def close(self):
         if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # a solver may have processes too
             self.process.kill()
             self.process.join()
             self.process = None
@@ -73,6 +75,7 @@ class Entrant:
 
 def _serve(solver, problem, pipe):
     """The process: one line in, one fit out."""
+    os.setpgrp()
     warnings.simplefilter("ignore")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1), os.dup2(silence, 2)
