@@ -184,4 +184,4 @@ class Curve:
     @classmethod
     def from_json(cls, stored):
         rungs = [Rung(*parts) for parts in stored["rungs"]]
-        return cls(rungs, stored["ended"], stored.get("run", ""))
+        return cls(rungs, stored["ended"], stored["run"])

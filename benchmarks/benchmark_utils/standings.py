@@ -50,7 +50,7 @@ def lines(rows):
                 "ratio": ratio,
                 "wanted": row["wanted"],
                 "next peers": ", ".join(f"{label} {times[label]:.3g}" for label in reached[1:3]),
-                "judged": row.get("judged", True),
+                "judged": row["judged"],
             }
 
 
@@ -141,7 +141,7 @@ def _item(line):
 def _panels(rows):
     """(name, {label: [(seconds, suboptimality)]}) of the judged rows."""
     for name, row in rows.items():
-        if "curves" not in row or not row.get("judged", True):
+        if "curves" not in row or not row["judged"]:
             continue
         span = max(row["null"] - row["best"], 1e-300)
         drawn = {
