@@ -246,7 +246,7 @@ def test_standings_on_planted_times():
     assert (line["ours"], line["best peer"], line["its seconds"]) == (0.3, "fast", 0.15)
     assert line["ratio"] == 0.5 and line["next peers"] == "late 2"
     assert standings.behind([line]) == [line]
-    assert "geometric mean of the ratios 0.5" in standings.totals([line])[0]
+    assert "geometric mean of the ratios, at most 5 each, 0.5" in standings.totals([line])[0]
 
 
 @pytest.fixture

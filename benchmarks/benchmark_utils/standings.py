@@ -10,6 +10,7 @@ from benchmark_utils.contest import OURS, Curve
 
 COLUMNS = ["row", "to", "ours", "best peer", "its seconds", "ratio", "wanted", "next peers"]
 SHORT = 0.02  # seconds below which differences count and not ratios
+CUT_OFF = 5.0  # a larger ratio counts as this: peers are cut off there
 AHEAD = 1.1  # a peer is ahead beyond this ratio
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 # Why a peer is ahead: {pattern of rows: reason}, the first that matches.
@@ -61,12 +62,13 @@ def totals(found):
     short = [x for x in known if max(x["ours"], x["its seconds"]) <= SHORT]
     said = []
     if long:
-        ratios = [x["ratio"] for x in long]
+        ratios = [min(x["ratio"], CUT_OFF) for x in long]
         mean = math.exp(sum(math.log(r) if r else -math.inf for r in ratios) / len(ratios))
         slower = [x for x in long if x["ratio"] < 1 / AHEAD]
         worst = min(long, key=lambda x: x["ratio"])
         said.append(
-            f"{len(long)} rows of more than {1000 * SHORT:.0f} ms: geometric mean of the ratios "
+            f"{len(long)} rows of more than {1000 * SHORT:.0f} ms: geometric mean of the ratios, "
+            f"at most {CUT_OFF:.0f} each, "
             f"{mean:.3g}, median {median(ratios):.3g}; "
             f"{len(slower)} ({len(slower) / len(long):.0%}) slower than {AHEAD}x; worst "
             f"{worst['row']} to {worst['to']}, ratio {worst['ratio']:.3g}."

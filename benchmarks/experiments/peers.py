@@ -16,7 +16,7 @@ from benchmarks import registry, rows
 from benchmarks.experiments import kernels, own
 
 NAME = "peers"
-# Fits that only set F*: who, with which knob, within how many seconds.
+# Fits that only set F*: who, with which knob, within how many seconds. Peers' once, ours always.
 REFEREES = (
     ("cyanure auto", 160, 120.0),
     ("skglm working-set", 1e-9, 60.0),
@@ -97,8 +97,9 @@ class _Contest:
 
     def run(self, repeats):
         """Everyone up the ladder, then the winning settings in turns."""
-        if self.best is None:
-            self.best = _reference(self.entrants, self.objective)
+        referees = [r for r in REFEREES if self.best is None or r[0] == OURS]
+        known = self.null if self.best is None else self.best
+        self.best = min(known, _reference(referees, self.entrants, self.objective))
         if not self.best < self.null:
             raise NoReference("no fit was better than the null model: the limits are too short")
         for label in self.entrants:
@@ -150,10 +151,10 @@ class _Contest:
                         self.curves[label].repeat(self.entrants[label], rung, self.row.limit)
 
 
-def _reference(entrants, objective):
+def _reference(referees, entrants, objective):
     """The smallest F of a few accurate fits."""
     best = objective.null_value()
-    for label, knob, limit in REFEREES:
+    for label, knob, limit in referees:
         if label in entrants:
             with contextlib.suppress(CutOff, EOFError, RuntimeError):
                 seconds, result = entrants[label].run(knob, limit)
