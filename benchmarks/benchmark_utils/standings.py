@@ -36,11 +36,11 @@ def lines(rows):
         for target in row["targets"]:
             level = row["best"] + target * (row["null"] - row["best"])
             times = {label: curve.best(level)[0] for label, curve in curves.items()}
-            ours = times.pop(OURS, math.inf)
+            ours = times.pop(OURS, math.nan)  # not measured, or inf: not reached
             reached = sorted((label for label in times if times[label] < math.inf), key=times.get)
             best, theirs = (reached[0], times[reached[0]]) if reached else ("none", math.inf)
             # no judgement without either side
-            ratio = theirs / ours if min(ours, theirs) < math.inf else math.nan
+            ratio = theirs / ours if ours < math.inf or theirs < math.inf else math.nan
             apart = reached and curves[best].run != curves[OURS].run if OURS in curves else True
             yield {
                 "row": name + ("*" if apart else ""),
@@ -86,7 +86,7 @@ def totals(found):
 def behind(found):
     """The lines in which a peer is ahead, worst first."""
     slow = [x for x in found if not x["ratio"] >= 1 / AHEAD]
-    slow = [x for x in slow if x["best peer"] != "none" and x["ours"] > SHORT]
+    slow = [x for x in slow if x["best peer"] != "none" and x["ours"] > SHORT]  # nan is not
     return sorted(slow, key=lambda x: x["ratio"] if not math.isnan(x["ratio"]) else 0)
 
 

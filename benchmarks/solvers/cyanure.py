@@ -4,11 +4,11 @@ from scipy.sparse import issparse
 
 
 class Solver(LinearSolver):
-    """cyanure: its own choice of solver, and the active set of its l1 estimators."""
+    """cyanure: its own choice of solver, by iterations or its gap; l1 with an active set."""
 
     name = "cyanure"
     module = "cyanure"
-    parameters = {"solver": ["auto", "active-set"]}  # noqa: RUF012
+    parameters = {"solver": ["auto", "auto-tol", "active-set"]}  # noqa: RUF012
     requirements = ("pip::cyanure",)
 
     @property
@@ -44,8 +44,10 @@ class Solver(LinearSolver):
             options |= {"tol": min(knob, 1.0), "max_iter": 20_000}
             kind = estimators.Lasso if self.loss == "squared" else estimators.L1Logistic
         else:
-            # the iterations decide: its check of the gap would only cost time
-            options |= {"tol": 1e-12, "max_iter": int(knob), "duality_gap_interval": 10**6}
+            if self.solver == "auto":  # the iterations decide: a check of the gap costs time
+                options |= {"tol": 1e-12, "max_iter": int(knob), "duality_gap_interval": 10**6}
+            else:
+                options |= {"tol": min(knob, 1.0), "max_iter": 20_000}
             options |= {"penalty": penalty, "lambda_2": l2}
             kind = estimators.Regression
             if self.loss != "squared":
