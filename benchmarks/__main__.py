@@ -1,4 +1,4 @@
-"""``python -m benchmarks per-pass | fixed-cost | time-to-accuracy | list``."""
+"""``python -m benchmarks peers | own | kernels | per-pass | fixed-cost | list``."""
 
 import argparse
 import os
@@ -19,21 +19,31 @@ def parse(arguments=None):
     helps = {
         "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
         "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
-        "time-to-accuracy": "suboptimality against seconds, all installed solvers",
+        "kernels": "ns per stored value against the roofline",
+        "own": "weights, intercept, float32, a second thread, memory: ours against ours",
+        "peers": "least seconds to a suboptimality, ours and every peer; then own and kernels",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--repeats", type=int, help="how often each side is timed")
         command.add_argument("--threads", type=int, default=1, help="threads of every solver")
         command.add_argument("--small", action="store_true", help="tiny sizes: does it run?")
-        command.add_argument("--only", nargs="+", help="parts of the problems' names")
+        command.add_argument("--only", nargs="+", help="patterns of rows, parts of names")
         command.add_argument("--note", default="", help="a remark for the report")
         command.add_argument("--out", help="folder of the reports; default: benchmarks/results")
-        if name == "time-to-accuracy":
+        if name in ("peers", "own", "kernels"):
+            command.set_defaults(threads=2)
+        if name == "peers":
+            command.add_argument("--limit", type=float, default=60.0, help="seconds of one fit")
+            command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
+            ours = "time ours alone, against the stored times of the peers"
+            command.add_argument("--ours-only", action="store_true", help=ours)
+            everyone = "measure peers again that are stored as far behind"
+            command.add_argument("--everyone", action="store_true", help=everyone)
+            resume = "leave out the rows that are stored"
+            command.add_argument("--resume", action="store_true", help=resume)
             command.add_argument("--dataset", help='e.g. "click_log[n_samples=20000]"')
             command.add_argument("--objective", help='e.g. "logistic_l2[reg=1.0]"')
-            command.add_argument("--solver", nargs="+", help="parts of the solvers' names")
-            command.add_argument("--limit", type=float, default=20.0, help="seconds of one fit")
     return parser.parse_args(arguments)
 
 
@@ -42,7 +52,7 @@ def main(arguments=None):
     for variable in THREAD_VARIABLES:  # read when the libraries load, so before any import of them
         os.environ[variable] = str(getattr(args, "threads", 1))
     from benchmarks import registry
-    from benchmarks.experiments import fixed_cost, per_pass, time_to_accuracy
+    from benchmarks.experiments import fixed_cost, kernels, own, peers, per_pass
 
     if args.command == "list":
         registry.show()
@@ -50,7 +60,9 @@ def main(arguments=None):
     experiments = {
         "per-pass": per_pass,
         "fixed-cost": fixed_cost,
-        "time-to-accuracy": time_to_accuracy,
+        "kernels": kernels,
+        "own": own,
+        "peers": peers,
     }
     experiments[args.command].main(args)
     return 0

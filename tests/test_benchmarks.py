@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ TASKS = {
     "logistic_enet": 2,
     "ridge": 0,
     "lasso": 0,
-    "multinomial": 3,
+    "multinomial_l2": 3,
 }
 
 
@@ -154,20 +155,97 @@ def test_folder_says_why_it_has_no_data(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("command", ["per-pass", "fixed-cost", "time-to-accuracy"])
+@pytest.mark.parametrize("command", ["per-pass", "fixed-cost", "own", "kernels"])
 def test_commands_write_reports(command, tmp_path, monkeypatch):
     from benchmarks import __main__ as main
 
     for variable in main.THREAD_VARIABLES:
         monkeypatch.setenv(variable, "1")  # put back after the test
-    options = ["--solver", "fastsum", "lbfgs"] if command == "time-to-accuracy" else []
-    settings = ["--small", "--repeats", "1", "--out", str(tmp_path), *options]
+    settings = ["--small", "--repeats", "1", "--out", str(tmp_path)]
     assert main.main([command, *settings]) == 0
     record = json.loads((tmp_path / f"{command}.json").read_text())
-    assert record["rows"] and record["machine"]["threads"] == 1
+    assert record["rows"] and record["machine"]["threads"] == (1 if "-" in command else 2)
     table = (tmp_path / f"{command}.md").read_text()
     assert table.count("\n| ") >= 2 + len(record["rows"])
-    assert (tmp_path / f"{command}.png").exists() == (command == "time-to-accuracy")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_peers_keeps_what_is_not_asked_for(tmp_path, monkeypatch):
+    """Ours and a peer reach the target; --ours-only leaves the peer's stored times alone."""
+    from benchmark_utils import standings
+
+    from benchmarks import __main__ as main
+
+    for variable in main.THREAD_VARIABLES:
+        monkeypatch.setenv(variable, "2")
+    command = ["peers", "--small", "--out", str(tmp_path)]
+
+    def rows():
+        return json.loads((tmp_path / "peers.json").read_text())["rows"]
+
+    assert main.main([*command, "--solver", "fastsum", "learn lbfgs", "scikit-learn cd"]) == 0
+    first = rows()
+    assert main.main([*command, "--ours-only"]) == 0
+    assert {name: set(row["curves"]) for name, row in first.items()} == {
+        "small-l2-1": {"fastsum estimators", "scikit-learn lbfgs"},
+        "small-lasso-0.1": {"fastsum estimators", "scikit-learn cd"},
+    }
+    for name, row in rows().items():
+        ours, (peer,) = "fastsum estimators", set(row["curves"]) - {"fastsum estimators"}
+        assert row["curves"][peer] == first[name]["curves"][peer]
+        level = row["best"] + 1e-4 * (row["null"] - row["best"])
+        # ours only: a busy machine may cut the peer off
+        assert min(value for _, value, _ in row["curves"][ours]["rungs"]) <= level
+    found = list(standings.lines(rows()))
+    assert [line["row"].rstrip("*") for line in found] == ["small-l2-1", "small-lasso-0.1"]
+    assert (tmp_path / "peers.png").exists() and "small-l2-1" in (tmp_path / "peers.md").read_text()
+
+
+def test_a_fit_that_hangs_is_cut_off():
+    from benchmark_utils.base import LinearSolver
+    from benchmark_utils.contest import CutOff, Entrant
+
+    class Slow(LinearSolver):
+        name, solver = "slow", ""
+
+        def run(self, knob):
+            time.sleep(knob)
+            self.coef, self.intercept = np.zeros(4), 0.0
+
+        def ladder(self):
+            return [0.0]
+
+    entrant = Entrant(Slow(), objective_of("ridge").get_objective())
+    seconds, result = entrant.run(0.0, 10.0)
+    assert seconds < 10.0 and result["coef"].shape == (4,)
+    with pytest.raises(CutOff):
+        entrant.run(60.0, 0.1)
+    assert entrant.process is None  # the next run starts another
+    assert entrant.run(0.0, 10.0)[1]["intercept"] == 0.0
+    entrant.close()
+
+
+def test_standings_on_planted_times():
+    """The fastest setting at the target counts, by its median; a peer ahead is named."""
+    from benchmark_utils import standings
+
+    def curve(*rungs):
+        return {
+            "rungs": [list(rung) for rung in rungs],
+            "ended": "",
+            "run": "a",
+        }
+
+    ours = curve((1e-2, 1.5, [0.1]), (1e-4, 1.00005, [0.3, 9.0, 0.3]))
+    fast = curve((1, 1.01, [0.05]), (2, 1.00009, [0.15]), (4, 1.0, [0.2]))
+    late = curve((1, 1.0, [2.0]))
+    row = {"targets": [1e-4], "wanted": 2.0, "judged": True, "null": 2.0, "best": 1.0}
+    row["curves"] = {"fastsum estimators": ours, "fast": fast, "late": late}
+    (line,) = standings.lines({"row": row})
+    assert (line["ours"], line["best peer"], line["its seconds"]) == (0.3, "fast", 0.15)
+    assert line["ratio"] == 0.5 and line["next peers"] == "late 2"
+    assert standings.behind([line]) == [line]
+    assert "geometric mean of the ratios, at most 5 each, 0.5" in standings.totals([line])[0]
 
 
 @pytest.fixture

@@ -57,6 +57,21 @@ class LinearSolver(BaseSolver):
     sampling_strategy = "tolerance"
 
     @property
+    def falling(self):
+        """True if a smaller knob is more accurate."""
+        return self.sampling_strategy == "tolerance"
+
+    def ladder(self):
+        """Knobs to try, coarse to fine."""
+        return [10.0**-k for k in range(15)] if self.falling else [2**k for k in range(14)]
+
+    def between(self, coarse, fine):
+        """A knob between two, or None."""
+        if self.falling:
+            return float(f"{(coarse * fine) ** 0.5:.2g}")
+        return (coarse + fine) // 2 if fine - coarse > 1 else None
+
+    @property
     def label(self):
         return f"{self.name} {self.solver}" if self.solver else self.name
 
@@ -71,6 +86,9 @@ class LinearSolver(BaseSolver):
 
     def unsupported(self, **problem):
         return None
+
+    def compile(self, **problem):
+        """What is done once a process, before any problem: just-in-time compilation."""
 
     def set_objective(self, X, y, loss, alpha, l1_ratio, fit_intercept, n_threads=1):
         self.X, self.y, self.loss, self.alpha, self.l1_ratio = X, y, loss, alpha, l1_ratio

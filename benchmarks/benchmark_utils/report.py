@@ -16,12 +16,18 @@ def write(name, title, explanation, columns, rows, facts, details, args):
     record = {"machine": facts, "note": args.note, "rows": rows, "details": details}
     text = json.dumps(record, indent=1, default=float)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    lines = [f"# {title}", "", explanation, "", _machine_line(facts), ""]
+    lines = [f"# {title}", "", explanation, "", machine_line(facts), ""]
     lines += [args.note, ""] if args.note else []
-    lines += [_line(columns), _line("---" for _ in columns)]
-    lines += [_line(shown(row.get(c)) for c in columns) for row in rows]
+    lines += [table(columns, rows)]
     (folder / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def table(columns, rows):
+    """A markdown table of the rows' `columns`."""
+    lines = [_line(columns), _line("---" for _ in columns)]
+    lines += [_line(shown(row.get(c)) for c in columns) for row in rows]
+    return "\n".join(lines)
 
 
 def show(title, columns, rows):
@@ -35,8 +41,10 @@ def show(title, columns, rows):
 
 
 def shown(value):
-    if value is None:
+    if value is None or value != value:
         return ""
+    if value == float("inf"):
+        return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -44,7 +52,7 @@ def _line(cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def _machine_line(facts):
+def machine_line(facts):
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['threads']} thread(s) each, kernels "

@@ -4,12 +4,14 @@ from scipy.sparse import issparse
 # What LogisticRegression's solvers minimise without penalising the intercept.
 PENALTIES = {
     "saga": {"l1", "l2", "elasticnet"},
+    "sag": {"l2"},
     "lbfgs": {"l2"},
     "newton-cg": {"l2"},
     "newton-cholesky": {"l2"},
     "liblinear": {"l1", "l2"},
 }
-ITERATES = ("saga", "lbfgs", "newton-cg", "newton-cholesky")
+ITERATES = ("saga", "sag", "lbfgs", "newton-cg", "newton-cholesky")
+RIDGES = ("ridge", "ridge-lsqr", "ridge-sparse_cg")  # the first chooses itself
 WIDE = 5000  # newton-cholesky's Hessian is d x d
 
 
@@ -18,7 +20,7 @@ class Solver(LinearSolver):
 
     name = "scikit-learn"
     module = "sklearn"
-    parameters = {"solver": [*ITERATES, "liblinear", "cd", "ridge"]}  # noqa: RUF012
+    parameters = {"solver": [*ITERATES, "liblinear", "cd", *RIDGES]}  # noqa: RUF012
     requirements = ("pip::scikit-learn",)
 
     @property
@@ -29,7 +31,7 @@ class Solver(LinearSolver):
         squared = loss == "squared"
         if self.solver == "cd":
             return None if squared and l1_ratio else "coordinate descent is for lasso, elastic net"
-        if self.solver == "ridge":
+        if self.solver in RIDGES:
             return None if squared and not l1_ratio else "Ridge is for the squared loss with l2"
         if squared:
             return f"{self.solver} is a classifier's solver here"
@@ -56,7 +58,8 @@ class Solver(LinearSolver):
         if self.solver == "cd":
             shared |= {"l1_ratio": self.l1_ratio, "max_iter": 10**6}
             model = linear_model.ElasticNet(alpha=self.alpha, tol=min(knob, 1.0), **shared)
-        elif self.solver == "ridge":
+        elif self.solver in RIDGES:
+            shared |= {"solver": self.solver.removeprefix("ridge").strip("-") or "auto"}
             model = linear_model.Ridge(alpha=self.alpha * self.n, tol=min(knob, 1.0), **shared)
         else:
             model = self._logistic(knob, shared)
