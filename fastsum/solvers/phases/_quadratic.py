@@ -18,6 +18,7 @@ from fastsum._core import _kernels, _working_set
 FloatArray = npt.NDArray[np.float64]
 ROUNDS = 200  # of sweeps and one exact solve
 SWEEPS = 8
+MOST_SWEEPS, SETTLED = 100, 0.02  # of descent on columns; of all gained, for a full sweep
 RIDGE = 1e-13  # of the mean diagonal: keeps a semidefinite H solvable
 
 
@@ -37,18 +38,18 @@ def minimise_on_gram(
     p = len(x)
     diagonal = H.diagonal().copy()
     descent = _working_set.Descent(l1, l2, diagonal, x, q, size, np.empty(p, dtype=np.int32))
-    best, stalled = np.inf, 0
+    gap, best, stalled = np.inf, np.inf, 0
     for _ in range(ROUNDS):
-        gap, _sweeps = descent.on_gram(H, target, SWEEPS)
+        gap, _ = descent.on_gram(H, target, 0.0, SWEEPS)
         stalled = 0 if gap < 0.5 * best else stalled + 1
         best = min(best, gap)
         if gap <= target or stalled > 20:
             break
-        step = _exact_step(H, q, x, l1, l2)
-        if step is not None:
-            active, step = step
+        moved = _exact_step(H, q, x, l1, l2)
+        if moved is not None:
+            active, step = moved
             change = step @ H[active]
-            descent.size += step @ (2.0 * q[active] + change[active])
+            descent.size += float(step @ (2.0 * q[active] + change[active]))
             q += change
     return gap
 
@@ -64,13 +65,27 @@ def minimise_on_columns(
     l2: float,
     size: float,
     target: float,
-    sweeps: int,
-) -> tuple[float, int]:
-    """The same with H = A' diag(weight) A from the columns of A; the gap and the sweeps made."""
+) -> None:
+    """The same with H = A' diag(weight) A from the columns of A, until little is gained."""
     p, r = len(x), np.zeros(columns.n_cols)
     q, active = g.copy(), np.empty(p, dtype=np.int32)
     descent = _working_set.Descent(l1, l2, diagonal, x, q, size, active)
-    return descent.on_columns(columns, g, weight, mean, r, target, sweeps)
+    descent.on_columns(columns, g, weight, mean, r, target, SETTLED, MOST_SWEEPS)
+
+
+def quadratic_gap(x: FloatArray, q: FloatArray, l1: float, l2: float, size: float) -> float:
+    """Duality gap of the quadratic at x with the gradient q, as in src_cpp/descent.hpp."""
+    top = float(np.abs(q).max(initial=0.0))
+    best = np.inf
+    for c in (1.0, l1 / top) if top > l1 else (1.0,):
+        v = -c * q
+        r = np.clip(v, -l1, l1)
+        t = v - r if l2 > 0 else 0.0
+        if l2 == 0 and c == 1.0 and top > l1:
+            continue
+        terms = l1 * np.abs(x) - x * r + (0.5 * (t - l2 * x) ** 2 / l2 if l2 > 0 else 0.0)
+        best = min(best, 0.5 * (1 - c) ** 2 * size + float(terms.sum()))
+    return best
 
 
 def _exact_step(
