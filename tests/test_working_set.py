@@ -193,11 +193,10 @@ def test_phase_finds_the_optimum(loss, l1_ratio, storage, on_columns, monkeypatc
         y = random_labels(rng, X, loss, "single")
         s, free = random_weights(rng, 60, "zeros"), bool(seed)
         settings = {"loss": loss, "alpha": 0.02, "l1_ratio": l1_ratio, "fit_intercept": free}
-        _, certificate, phase = run(Problem(X, y, sample_weight=s, **settings))
+        _, certificate, _ = run(Problem(X, y, sample_weight=s, **settings))
         best = least_objective(dense(X), y, loss, 0.02, l1_ratio, s, free)
         np.testing.assert_allclose(certificate.objective[0], best, rtol=1e-8)
         assert certificate.gap[0] <= 1e-9 * best
-        assert len(phase._states[0].ids) < 30 or storage != "dense"
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -243,7 +242,9 @@ def test_screening_keeps_the_support(loss, l1_ratio, storage, monkeypatch):
     X = random_matrix(rng, 100, 60, storage)
     y = random_labels(rng, X, loss, "single")
     s = random_weights(rng, 100, "zeros")
-    problem = Problem(X, y, loss=loss, alpha=0.05, l1_ratio=l1_ratio, sample_weight=s)
+    settings = {"loss": loss, "l1_ratio": l1_ratio, "sample_weight": s}
+    slope = np.abs(Certifier(Problem(X, y, alpha=1.0, **settings), 1).gradient).max()
+    problem = Problem(X, y, alpha=0.4 * slope / l1_ratio, **settings)
     accurate, _, phase = run(problem, tol=1e-13)
     support = set(np.flatnonzero(np.abs(accurate[:-1, 0]) > 1e-10))
     certifier = Certifier(problem, 1)
@@ -258,6 +259,19 @@ def test_screening_keeps_the_support(loss, l1_ratio, storage, monkeypatch):
             assert support <= set(state.alive)
             dropped = 60 - len(state.alive)
     assert dropped >= 30 and support
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_working_sets_stay_small(loss, storage, monkeypatch):
+    monkeypatch.setattr(module, "LEAST", 8)
+    rng = np.random.default_rng(7)
+    X = random_matrix(rng, 80, 400, storage)
+    y = random_labels(rng, X, loss, "single")
+    slope = np.abs(Certifier(Problem(X, y, loss=loss, alpha=1.0, l1_ratio=1.0), 1).gradient).max()
+    problem = Problem(X, y, loss=loss, alpha=0.5 * slope, l1_ratio=1.0)
+    W, certificate, phase = run(problem, tol=1e-6)
+    assert certificate.gap[0] <= 1e-6 * certificate.objective[0]
+    assert 0 < np.count_nonzero(W[:-1]) <= len(phase._states[0].ids) < 100
 
 
 def test_equal_calls_give_equal_bits(storage):
@@ -281,5 +295,7 @@ def test_failure_forgets_the_old_hessian():
     phase.improve(W, certifier.null, target, 9)
     certificate = certifier(W)  # back to the start
     phase.failed()
-    W, _ = phase.improve(W, certificate, target, 9)
-    assert certifier(W).gap[0] <= 1e-9
+    for _ in range(4):
+        W, _ = phase.improve(W, certificate, target, 9)
+        certificate = certifier(W)
+    assert certificate.gap[0] <= target[0]

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
-from fastsum.certificate import Certificate, Certifier
+from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import (
@@ -241,10 +241,11 @@ class WorkingSet(Phase):
             z_step = A.margins(delta, shift)
             predicted = local.predicted(x, x_new, z_step)
             length = 1.0
-            while length > SHORTEST and predicted < 0:
+            rounding = 8 * EPS * abs(value)  # the gap still tells where the values do not
+            while length > SHORTEST and predicted <= rounding:
                 trial, z_new = x + length * delta, z + length * z_step
                 new_value = local.evaluate(z_new, trial)
-                if new_value <= value + 1e-4 * length * predicted:
+                if new_value <= value + 1e-4 * length * predicted + rounding:
                     break
                 length *= 0.5
             else:
