@@ -17,7 +17,8 @@ from fastsum._core import _kernels, _working_set
 
 FloatArray = npt.NDArray[np.float64]
 ROUNDS = 200  # of sweeps and one exact solve
-SWEEPS = 8
+SWEEPS = 20
+PATIENCE = 30  # rounds that have not halved the gap
 MOST_SWEEPS, SETTLED = 100, 0.02  # of descent on columns; of all gained, for a full sweep
 RIDGE = 1e-13  # of the mean diagonal: keeps a semidefinite H solvable
 
@@ -43,7 +44,7 @@ def minimise_on_gram(
         gap, _ = descent.on_gram(H, target, 0.0, SWEEPS)
         stalled = 0 if gap < 0.5 * best else stalled + 1
         best = min(best, gap)
-        if gap <= target or stalled > 20:
+        if gap <= target or stalled > PATIENCE:
             break
         moved = _exact_step(H, q, x, l1, l2)
         if moved is not None:
@@ -128,6 +129,11 @@ def _best_crossing(
     linear = q @ step + l2 * (start @ step)
     values = lengths * linear + 0.5 * lengths**2 * quadratic + l1 * np.abs(points).sum(axis=1)
     best = int(np.argmin(values))
+    projected = np.where(crossing, 0.0, start + step)  # drops all of them at once
+    move = projected - start
+    value = move @ (q + l2 * start + 0.5 * (Haa @ move + l2 * move)) + l1 * np.abs(projected).sum()
+    if value < values[best]:
+        return projected
     point = points[best].copy()
     if best < len(lengths) - 1:
         point[np.flatnonzero(crossing)[best]] = 0.0
