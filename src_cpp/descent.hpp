@@ -43,9 +43,10 @@ inline double move(Model& model, DescentArgs& a, int64_t j) {
   return 0.5 * h * step * step;
 }
 
-// Sweeps until the gap is at most `target` or `most` sweeps are made.
+// Sweeps until the gap is at most `target`, a full sweep gains too little, or `most` are made.
 template <class Model>
 inline void descend(Model& model, DescentArgs& a) {
+  double total = 0;
   for (a.sweeps = 0;;) {
     int64_t n_active = 0;
     double gain = 0;
@@ -56,12 +57,14 @@ inline void descend(Model& model, DescentArgs& a) {
     }
     ++a.sweeps;
     a.gap = quadratic_gap(a);
-    if (a.gap <= a.target || a.sweeps >= a.most || gain == 0) return;
+    if (a.gap <= a.target || a.sweeps >= a.most || gain <= a.share * total) return;
+    total += gain;
     double first = 0;
     for (int64_t inner = 0; inner < kInnerSweeps && a.sweeps < a.most; ++inner, ++a.sweeps) {
       gain = 0;
       for (int64_t e = 0; e < n_active; ++e) gain += move(model, a, a.active[e]);
       first = inner ? first : gain;
+      total += gain;
       if (gain <= kSettled * first) break;
     }
   }

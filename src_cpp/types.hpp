@@ -96,6 +96,7 @@ struct DescentArgs {
   double* q;               // gradient of the quadratic without its penalty
   double size;             // mean square of the residuals of the least squares problem behind it
   double target;           // gap wanted
+  double share;            // of all that was gained: what a full sweep must gain to go on
   int64_t most;            // sweeps allowed
   int32_t* active;         // (p,) scratch
   double gap;              // out: duality gap reached

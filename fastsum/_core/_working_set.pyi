@@ -24,7 +24,7 @@ class Descent:
     def __init__(
         self, l1: float, l2: float, diagonal: Array, x: Array, q: Array, size: float, active: Array
     ) -> None: ...
-    def on_gram(self, H: Array, target: float, most: int) -> tuple[float, int]: ...
+    def on_gram(self, H: Array, target: float, share: float, most: int) -> tuple[float, int]: ...
     def on_columns(
         self,
         columns: Block,
@@ -33,5 +33,6 @@ class Descent:
         mean: Array | None,
         r: Array,
         target: float,
+        share: float,
         most: int,
     ) -> tuple[float, int]: ...

@@ -88,16 +88,17 @@ cdef class Descent:
     def size(self, double value):
         self.raw.size = value
 
-    def on_gram(self, H, double target, int64_t most):
+    def on_gram(self, H, double target, double share, int64_t most):
         """(gap, sweeps) with H (p, p) stored, x at its q on entry and on return."""
         cdef const double* H_ = <const double*>address(H, 8 * self.raw.p * self.raw.p)
-        self.raw.target, self.raw.most = target, most
+        self.raw.target, self.raw.share, self.raw.most = target, share, most
         with nogil:
             c.kernels().gram_descent(H_, &self.raw)
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps
 
-    def on_columns(self, Block columns, g, weight, mean, r, double target, int64_t most):
+    def on_columns(self, Block columns, g, weight, mean, r, double target, double share,
+                   int64_t most):
         """(gap, sweeps) with H = A' diag(weight) A, centred by `mean` (p,) unless that is None.
 
         columns: A' as rows; g (p,) the gradient at the start, r (n,) = weight * A (x - start).
@@ -110,7 +111,7 @@ cdef class Descent:
         cdef c.Status status
         if columns.raw.n_rows != self.raw.p:
             raise ValueError(f"{columns.raw.n_rows} columns for {self.raw.p} coordinates")
-        self.raw.target, self.raw.most = target, most
+        self.raw.target, self.raw.share, self.raw.most = target, share, most
         with nogil:
             status = c.kernels().column_descent(&columns.raw, g_, weight_, mean_, r_, &self.raw)
         raise_for(status)

@@ -57,6 +57,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         double* q
         double size
         double target
+        double share
         int64_t most
         int32_t* active
         double gap

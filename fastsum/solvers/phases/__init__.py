@@ -1,0 +1,1 @@
+"""Phases of `solver="auto"`: maps from a certified point to a better one."""

@@ -17,7 +17,9 @@ from fastsum._core import _kernels, _working_set
 
 FloatArray = npt.NDArray[np.float64]
 ROUNDS = 200  # of sweeps and one exact solve
-SWEEPS = 8
+SWEEPS = 20
+PATIENCE = 30  # rounds that have not halved the gap
+MOST_SWEEPS, SETTLED = 100, 0.02  # of descent on columns; of all gained, for a full sweep
 RIDGE = 1e-13  # of the mean diagonal: keeps a semidefinite H solvable
 
 
@@ -37,18 +39,18 @@ def minimise_on_gram(
     p = len(x)
     diagonal = H.diagonal().copy()
     descent = _working_set.Descent(l1, l2, diagonal, x, q, size, np.empty(p, dtype=np.int32))
-    best, stalled = np.inf, 0
+    gap, best, stalled = np.inf, np.inf, 0
     for _ in range(ROUNDS):
-        gap, _sweeps = descent.on_gram(H, target, SWEEPS)
+        gap, _ = descent.on_gram(H, target, 0.0, SWEEPS)
         stalled = 0 if gap < 0.5 * best else stalled + 1
         best = min(best, gap)
-        if gap <= target or stalled > 20:
+        if gap <= target or stalled > PATIENCE:
             break
-        step = _exact_step(H, q, x, l1, l2)
-        if step is not None:
-            active, step = step
+        moved = _exact_step(H, q, x, l1, l2)
+        if moved is not None:
+            active, step = moved
             change = step @ H[active]
-            descent.size += step @ (2.0 * q[active] + change[active])
+            descent.size += float(step @ (2.0 * q[active] + change[active]))
             q += change
     return gap
 
@@ -64,13 +66,27 @@ def minimise_on_columns(
     l2: float,
     size: float,
     target: float,
-    sweeps: int,
-) -> tuple[float, int]:
-    """The same with H = A' diag(weight) A from the columns of A; the gap and the sweeps made."""
+) -> None:
+    """The same with H = A' diag(weight) A from the columns of A, until little is gained."""
     p, r = len(x), np.zeros(columns.n_cols)
     q, active = g.copy(), np.empty(p, dtype=np.int32)
     descent = _working_set.Descent(l1, l2, diagonal, x, q, size, active)
-    return descent.on_columns(columns, g, weight, mean, r, target, sweeps)
+    descent.on_columns(columns, g, weight, mean, r, target, SETTLED, MOST_SWEEPS)
+
+
+def quadratic_gap(x: FloatArray, q: FloatArray, l1: float, l2: float, size: float) -> float:
+    """Duality gap of the quadratic at x with the gradient q, as in src_cpp/descent.hpp."""
+    top = float(np.abs(q).max(initial=0.0))
+    best = np.inf
+    for c in (1.0, l1 / top) if top > l1 else (1.0,):
+        v = -c * q
+        r = np.clip(v, -l1, l1)
+        t = v - r if l2 > 0 else 0.0
+        if l2 == 0 and c == 1.0 and top > l1:
+            continue
+        terms = l1 * np.abs(x) - x * r + (0.5 * (t - l2 * x) ** 2 / l2 if l2 > 0 else 0.0)
+        best = min(best, 0.5 * (1 - c) ** 2 * size + float(terms.sum()))
+    return best
 
 
 def _exact_step(
@@ -113,6 +129,11 @@ def _best_crossing(
     linear = q @ step + l2 * (start @ step)
     values = lengths * linear + 0.5 * lengths**2 * quadratic + l1 * np.abs(points).sum(axis=1)
     best = int(np.argmin(values))
+    projected = np.where(crossing, 0.0, start + step)  # drops all of them at once
+    move = projected - start
+    value = move @ (q + l2 * start + 0.5 * (Haa @ move + l2 * move)) + l1 * np.abs(projected).sum()
+    if value < values[best]:
+        return projected
     point = points[best].copy()
     if best < len(lengths) - 1:
         point[np.flatnonzero(crossing)[best]] = 0.0

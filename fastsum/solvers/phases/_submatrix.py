@@ -51,9 +51,9 @@ class Submatrix:
         return self.rows.transposed(r[:, None], self.n_threads)[:, 0]
 
     def gram(self, weight: FloatArray, H: FloatArray, first: int, mean: FloatArray | None) -> None:
-        """Rows and columns from `first` on of H (p, p) <- (A - 1 mean')' diag(weight) (A - 1 mean').
+        """Rows and columns from `first` on of H (p, p) <- (A - 1 m')' diag(weight) (A - 1 m').
 
-        `mean` (p,) must be the weighted mean of each column, or None for 0.
+        m is `mean` (p,), the weighted mean of each column, or 0.
         """
         H[first:] = 0.0
         if not self.dense:
@@ -79,22 +79,20 @@ class Submatrix:
         """A' as a block of rows: its row j is column j of A."""
         n, p, float64 = self.rows.n_rows, self.rows.n_cols, self.rows.dtype.itemsize == 8
         if self.dense:
-            values = np.concatenate([block.values for block in self.rows.blocks]).T
-            values = np.ascontiguousarray(values)
+            A = np.concatenate([values_of(block) for block in self.rows.blocks])
+            values = np.ascontiguousarray(A.T)
             return _kernels.Block("dense", p, n, float64, values=values, stride=n)
         (block,) = self.rows.blocks
-        values = block.values
-        if values is None:
-            values = np.ones(block.nnz, dtype=np.int8)
-        A = sp.csr_array((values, block.indices, block.indptr), shape=(n, p)).tocsc()
+        stored = np.ones(block.nnz, dtype=np.int8) if block.values is None else block.values
+        by_columns = sp.csr_array((stored, block.indices, block.indptr), shape=(n, p)).tocsc()
         return _kernels.Block(
             block.storage,
             p,
             n,
             float64,
-            values=None if block.storage == "ones" else A.data,
-            indices=A.indices.astype(np.int32, copy=False),
-            indptr=A.indptr.astype(np.int64, copy=False),
+            values=None if block.storage == "ones" else by_columns.data,
+            indices=by_columns.indices.astype(np.int32, copy=False),
+            indptr=by_columns.indptr.astype(np.int64, copy=False),
         )
 
     def _dense_chunks(self) -> list[tuple[int, npt.NDArray[Any]]]:
@@ -102,12 +100,18 @@ class Submatrix:
         chunks = []
         for start, block in zip(self.rows.starts, self.rows.blocks, strict=True):
             for begin in range(0, block.n_rows, size):
-                chunks.append((start + begin, block.values[begin : begin + size]))
+                chunks.append((start + begin, values_of(block)[begin : begin + size]))
         return chunks
 
 
+def values_of(block: _kernels.Block) -> npt.NDArray[Any]:
+    """The values of a block that holds some."""
+    assert block.values is not None
+    return block.values
+
+
 def _dense_columns(rows: Rows, ids: Ids) -> Rows:
-    values = np.concatenate([np.take(block.values, ids, axis=1) for block in rows.blocks])
+    values = np.concatenate([np.take(values_of(block), ids, axis=1) for block in rows.blocks])
     return _dense(values)
 
 

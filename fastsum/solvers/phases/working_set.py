@@ -8,9 +8,9 @@ most; it doubles until no violator is left outside. On it the quadratic model of
 
 is minimised by `_quadratic.py`: once for the squared loss, whose H is exact, kept and grown by the
 new columns only; several times with a line search for the others (prox-Newton; Yuan, Ho, Lin 2012).
-Columns that cannot be in the support of a minimiser are dropped for good, by the gap-safe sphere test
-(Ndiaye, Fercoq, Gramfort, Salmon 2017): c |v_j| + N_j sqrt(2 L gap) < l1, where N_j is the weighted
-deviation of column j.
+Columns that cannot be in the support of a minimiser are dropped for good, by the gap-safe sphere
+test (Ndiaye, Fercoq, Gramfort, Salmon 2017): c |v_j| + N_j sqrt(2 L gap) < l1, where N_j is the
+weighted deviation of column j.
 """
 
 from __future__ import annotations
@@ -25,17 +25,25 @@ from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._quadratic import minimise_on_columns, minimise_on_gram
+from fastsum.solvers.phases._quadratic import (
+    minimise_on_columns,
+    minimise_on_gram,
+    quadratic_gap,
+)
 from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
-LEAST = 128  # columns of a first working set
-SHARE = 0.2  # of the current gap: the accuracy of a subproblem
+LEAST = 512  # columns of a first working set; half of that if they are dense
+GROWTH = 4  # times the support: columns of the next; half of that if they are dense
+NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
+SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
+FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
+RADIUS = 4.0  # margins a first Newton step may want to move a row by
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
-SWEEPS = 60  # of coordinate descent on columns, one model
-FLAT = 1e-3  # of the largest curvature: least curvature of a row with a slope
-HALVINGS = 30
+SCREEN_FROM = 3  # calls
+SHORTEST = 1e-8  # step of a line search
+DRIFT = 0.5  # of the weights of a Hessian that is used again
 
 
 @dataclass
@@ -45,6 +53,9 @@ class _State:
     ids: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     alive: Ids | None = None  # columns not proven zero; None for all
     columns: Submatrix | None = None  # those of ids
+    gram: _Gram | None = None  # of these, for other losses than the squared
+    radius: float = RADIUS  # grows while full steps are taken
+    calls: int = 0
     screened: float = np.inf  # gap of the last screening
 
 
@@ -59,10 +70,10 @@ class WorkingSet(Phase):
         self._tasks: dict[int, _kernels.Task] = {}
         self._deviation: FloatArray | None = None
         self._mean: FloatArray | None = None
-        self._gram = _Gram()
         s = problem.sample_weight
         n, S = problem.rows.n_rows, problem.total_weight
-        self._weight = np.full(n, 1.0 / S) if s is None else s / S
+        self.weight = np.full(n, 1.0 / S) if s is None else s / S
+        self._gram = _Gram(self.weight, problem.fit_intercept)  # the squared loss's
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -90,16 +101,22 @@ class WorkingSet(Phase):
         score = np.abs(gradient)
         self._screen(state, score, b, gap)
         complete = self._grow(state, score, W[:-1, b], l1)
-        accuracy = min(0.3 * target, SHARE * gap) if complete else SHARE * gap
+        accuracy = max(0.3 * target, 1e-5 * gap) if complete else 0.0
         x = W[state.ids, b].astype(np.float64)
-        if self.problem.loss.name == "squared" and self._fits(len(state.ids)):
-            shift = self._squared(b, state, x, gradient[state.ids], accuracy)
-            intercept += shift
+        if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
+            intercept += self._squared(b, state, x, gradient[state.ids], accuracy)
+            passes = 1.0
         else:
-            intercept = self._newton(b, state, x, intercept, accuracy)
+            intercept, passes = self._newton(b, state, x, intercept, accuracy)
         W[state.ids, b] = x
         W[-1, b] = intercept if self.problem.fit_intercept else 0.0
-        return 1.0
+        return passes
+
+    def failed(self) -> None:
+        """Forgets what the last step was built on; short steps again."""
+        self._gram = _Gram(self.weight, self.problem.fit_intercept)
+        for state in self._states:
+            state.gram, state.radius = None, RADIUS
 
     # ---- which columns
 
@@ -110,18 +127,18 @@ class WorkingSet(Phase):
         inside[state.ids] = True
         new = support[~inside[support]]
         inside[new] = True
-        size = max(LEAST, 2 * len(support), len(state.ids) + len(new))
+        held = len(state.ids) + len(new)
+        half = 1 if self.problem.rows.sparse else 2
+        room = max(LEAST // half - held, GROWTH // half * len(support) - held, held // 2)
         if state.alive is None:
-            candidates = np.flatnonzero(score > l1)
-            out = candidates[~inside[candidates]]
+            out = np.flatnonzero(score > NEAR * l1)
         else:
-            out = state.alive[~inside[state.alive]]
-            if len(state.ids) + len(new) + len(out) > size:
-                out = out[score[out] > l1]
-        room = max(size - len(state.ids) - len(new), len(state.ids) // 4)
+            out = state.alive[score[state.alive] > NEAR * l1]
+        out = out[~inside[out]]
         complete = len(out) <= room
         if not complete:
-            out = np.sort(out[np.argpartition(-score[out], room - 1)[:room]])
+            worst = out[np.argpartition(-score[out], room)]
+            out, complete = np.sort(worst[:room]), bool(score[worst[room]] <= l1)
         if len(new) or len(out):
             state.ids = np.concatenate([state.ids, new, out])
             state.columns = None
@@ -129,8 +146,9 @@ class WorkingSet(Phase):
 
     def _screen(self, state: _State, score: FloatArray, b: int, gap: float) -> None:
         """Drops columns that are zero in every minimiser."""
-        if not (np.isfinite(gap) and gap < 0.25 * state.screened):
-            return
+        state.calls += 1
+        if state.calls < SCREEN_FROM or not gap < 0.25 * state.screened:
+            return  # a short fit has no use for it
         state.screened = gap
         problem = self.problem
         l1, l2 = float(problem.penalty.l1[b]), float(problem.penalty.l2[b])
@@ -139,7 +157,7 @@ class WorkingSet(Phase):
         if self._deviation is None:
             self._measure_columns()
         assert self._deviation is not None and self._mean is not None
-        slope = abs(float(self._weight @ self.certifier.derivatives[:, b]))
+        slope = abs(float(self.weight @ self.certifier.derivatives[:, b]))
         radius = np.sqrt(2.0 * problem.loss.curvature * gap)
         alive = slice(None) if state.alive is None else state.alive
         bound = c * score[alive] + (radius * (1 + 1e-9)) * self._deviation[alive]
@@ -151,7 +169,7 @@ class WorkingSet(Phase):
 
     def _measure_columns(self) -> None:
         """Weighted means and deviations of the columns; plain norms without an intercept."""
-        rows, weight = self.problem.rows, self._weight[:, None]
+        rows, weight = self.problem.rows, self.weight[:, None]
         squares = rows.weighted_squares(weight, self.n_threads)[:, 0]
         if self.problem.fit_intercept:
             self._mean = rows.transposed(weight, self.n_threads)[:, 0]
@@ -162,7 +180,8 @@ class WorkingSet(Phase):
             self._mean = np.zeros(rows.n_cols)
         self._deviation = np.sqrt(squares, out=squares)
 
-    def _fits(self, p: int) -> bool:
+    def fits(self, p: int) -> bool:
+        """Whether a Gram matrix of p columns is small, absolutely or beside X."""
         rows = self.problem.rows
         held = rows.nnz * (4 if rows.storage == "ones" else rows.dtype.itemsize)
         return 8 * p * p <= max(GRAM_BYTES, held)
@@ -174,16 +193,22 @@ class WorkingSet(Phase):
     ) -> float:
         """Moves x to the minimiser on the working set; the change of the intercept."""
         penalty, u = self.problem.penalty, self.certifier.derivatives[:, b]
-        self._gram.grow(self.problem, state.ids, self._weight, self.n_threads)
-        H, mean = self._gram.of(state.ids)
+        gram = self._gram
+        new = np.setdiff1d(state.ids, gram.ids, assume_unique=True)
+        if len(new):
+            union = np.concatenate([gram.ids, new])
+            gram.grow(Submatrix(self.problem.rows, union, self.n_threads), union)
+        H, mean = gram.of(state.ids)
         start = x.copy()
-        size = float(self._weight @ (u * u))
-        minimise_on_gram(H, q, x, float(penalty.l1[b]), float(penalty.l2[b]), size, accuracy)
+        size = float(self.weight @ (u * u))
+        l1, l2 = float(penalty.l1[b]), float(penalty.l2[b])
+        accuracy = accuracy or SHARE * quadratic_gap(x, q, l1, l2, size)
+        minimise_on_gram(H, q, x, l1, l2, size, accuracy)
         return float(mean @ (start - x))
 
     # ---- other losses
 
-    def _task(self, b: int) -> _kernels.Task:
+    def task(self, b: int) -> _kernels.Task:
         """Loss, labels and weights of one problem."""
         if b not in self._tasks:
             problem, y = self.problem, self.problem.y
@@ -198,62 +223,71 @@ class WorkingSet(Phase):
 
     def _newton(
         self, b: int, state: _State, x: FloatArray, intercept: float, accuracy: float
-    ) -> float:
-        """Moves x by prox-Newton steps on the working set; the intercept."""
+    ) -> tuple[float, float]:
+        """Moves x by prox-Newton steps on the working set; the intercept and the passes made.
+
+        Without an accuracy, until a step gains little beside those before it.
+        """
         if state.columns is None:
             state.columns = Submatrix(self.problem.rows, state.ids, self.n_threads)
-        A, model = state.columns, _Local(self, b, state.columns)
+        A, local = state.columns, _Local(self, b, state)
         z = A.margins(x, intercept)
-        value = model.evaluate(z, x)
-        for _ in range(NEWTON_STEPS):
-            x_new, intercept_step = model.step(z, x, 0.3 * accuracy)
+        value, gained, fresh, last = local.evaluate(z, x), 0.0, False, np.inf
+        for steps in range(NEWTON_STEPS):  # noqa: B007
+            gap = local.model(z, x, fresh)
+            if gap <= accuracy:
+                break
+            x_new, shift = local.step(x, max(0.3 * accuracy, FORCING * gap))
             delta = x_new - x
-            if not delta.any() and intercept_step == 0:
-                break
-            z_step = A.margins(delta, intercept_step)
-            predicted = model.predicted(x, x_new, z_step)
-            if predicted >= 0:
-                break
+            z_step = A.margins(delta, shift)
+            predicted = local.predicted(x, x_new, z_step)
             length = 1.0
-            for _ in range(HALVINGS):
-                trial = x + length * delta if length < 1 else x_new
-                z_new = z + length * z_step
-                new_value = model.evaluate(z_new, trial)
-                if new_value <= value + 1e-4 * length * predicted + 4 * EPS * abs(value):
+            rounding = 8 * EPS * abs(value)  # the gap still tells where the values do not
+            while length > SHORTEST and predicted <= rounding:
+                trial, z_new = x + length * delta, z + length * z_step
+                new_value = local.evaluate(z_new, trial)
+                if new_value <= value + 1e-4 * length * predicted + rounding:
                     break
                 length *= 0.5
             else:
+                if local.fresh:
+                    break
+                fresh = True  # an old Hessian may be wrong
+                local.evaluate(z, x)
+                continue
+            x[...], z, intercept = trial, z_new, intercept + length * shift
+            value, gained = new_value, gained + value - new_value
+            if not accuracy and -predicted <= SHARE * gained:
                 break
-            x[...], z, value = trial, z_new, new_value
-            intercept += length * intercept_step
-            if -predicted <= accuracy and length == 1.0:
-                break
-        return intercept
+            state.radius = 4.0 * state.radius if length == 1.0 else RADIUS
+            fresh = not local.fresh and (length < 1.0 or -predicted > 0.25 * last)
+            last = -predicted
+        # a step reads the copy for the gradient, the Hessian and the margins
+        return intercept, 1.0 + 3.0 * steps * A.rows.nnz / max(1, self.problem.rows.nnz)
 
 
 class _Gram:
-    """(1/S) A' diag(s) A, centred, of all columns that a working set has held."""
+    """A' diag(weight) A of the columns a working set has held, centred where the intercept is free.
 
-    def __init__(self) -> None:
+    Grown by the new columns only; `weight` (n,) stays what it was.
+    """
+
+    def __init__(self, weight: FloatArray, centred: bool):
+        self.weight, self.total, self.centred = weight, float(weight.sum()), centred
         self.ids: Ids = np.empty(0, dtype=np.int64)
         self.H: FloatArray = np.empty((0, 0))
         self.mean: FloatArray = np.empty(0)
 
-    def grow(self, problem: Problem, ids: Ids, weight: FloatArray, n_threads: int) -> None:
-        """Adds the columns of `ids` that are not there yet."""
-        if len(ids) == len(self.ids) and (ids == self.ids).all():
+    def grow(self, A: Submatrix, ids: Ids) -> None:
+        """Takes in the columns `ids` of A, of which the first are held already."""
+        old, p = len(self.ids), len(ids)
+        if old == p:
             return
-        new = np.setdiff1d(ids, self.ids, assume_unique=True)
-        if not len(new):
-            return
-        old = len(self.ids)
-        self.ids = np.concatenate([self.ids, new])
-        A = Submatrix(problem.rows, self.ids, n_threads)
-        mean = A.transposed(weight) if problem.fit_intercept else None
-        H = np.empty((len(self.ids), len(self.ids)))
+        self.mean = A.transposed(self.weight) / self.total if self.centred else np.zeros(p)
+        H = np.empty((p, p))
         H[:old, :old] = self.H
-        A.gram(weight, H, old, mean)
-        self.H, self.mean = H, np.zeros(len(self.ids)) if mean is None else mean
+        A.gram(self.weight, H, old, self.mean if self.centred else None)
+        self.ids, self.H = ids, H
 
     def of(self, ids: Ids) -> tuple[FloatArray, FloatArray]:
         """Gram matrix and means of `ids`, all held."""
@@ -265,27 +299,22 @@ class _Gram:
 
 
 class _Local:
-    """The objective of one problem on a working set, and its quadratic models."""
+    """The objective of one problem on its working set, and quadratic models of it."""
 
-    def __init__(self, phase: WorkingSet, b: int, A: Submatrix):
+    def __init__(self, phase: WorkingSet, b: int, state: _State):
         problem = phase.problem
-        self.A, self.weight, self.n_threads = A, phase._weight, phase.n_threads
-        self.task, self.S = phase._task(b), problem.total_weight
+        assert state.columns is not None
+        self.A, self.state, self.n_threads = state.columns, state, phase.n_threads
+        self.weight, self.task, self.S = phase.weight, phase.task(b), problem.total_weight
         self.l1, self.l2 = float(problem.penalty.l1[b]), float(problem.penalty.l2[b])
         self.curvature, self.free = problem.loss.curvature, problem.fit_intercept
-        self.stored = phase._fits(A.rows.n_cols)
-        n = problem.rows.n_rows
-        self.u = np.empty((n, 1))
-        self.g = np.empty(0)
-        self.slope = 0.0
+        self.stored = phase.fits(len(state.ids))
+        self.u = np.empty((problem.rows.n_rows, 1))
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
         """F at margins z (n,) and coefficients x; keeps the derivatives."""
-        sums = np.zeros((self.n_threads, 3))
-        work = np.empty(self.n_threads * 3)
-        _kernels.loss_terms(
-            self.task, z, np.zeros(1), self.u, False, sums, work, self.n_threads
-        )
+        sums, work = np.zeros((self.n_threads, 3)), np.empty(self.n_threads * 3)
+        _kernels.loss_terms(self.task, z, np.zeros(1), self.u, False, sums, work, self.n_threads)
         value, slope, _ = sums.sum(axis=0)
         self.slope = float(slope) / self.S if self.free else 0.0
         return float(value) / self.S + self._penalty(x)
@@ -293,43 +322,62 @@ class _Local:
     def _penalty(self, x: FloatArray) -> float:
         return float(self.l1 * np.abs(x).sum() + 0.5 * self.l2 * (x @ x))
 
-    def step(self, z: FloatArray, x: FloatArray, accuracy: float) -> tuple[FloatArray, float]:
-        """The minimiser of the model at margins z, and the step of the intercept."""
-        u, h = self.u[:, 0], np.empty(len(z))
-        work = np.empty(self.n_threads)
+    def curvatures(self, z: FloatArray) -> FloatArray:
+        """l''(z_i) (n,), raised where a row would want to move further than the radius."""
+        h, work = np.empty(len(z)), np.empty(self.n_threads)
         _kernels.loss_curvature(self.task, z, np.zeros(1), h, work, self.n_threads)
-        least = FLAT * self.curvature
-        np.maximum(h, np.where(u != 0, least, 0.0), out=h)
-        self.omega = omega = h * self.weight
-        total = float(omega.sum())
+        least = np.abs(self.u[:, 0])
+        least /= self.state.radius
+        np.minimum(least, self.curvature, out=least)
+        return np.maximum(h, least, out=h)
+
+    def model(self, z: FloatArray, x: FloatArray, fresh: bool) -> float:
+        """Takes the quadratic model at margins z; its duality gap at x.
+
+        Its Hessian may be older unless `fresh`.
+        """
+        u, h = self.u[:, 0], self.curvatures(z)
         self.g = self.A.transposed(u * self.weight)
-        size = float(self.weight @ np.divide(u * u, h, out=np.zeros_like(u), where=h > 0))
-        mean, q = None, self.g.copy()
-        if self.free and total > 0:
-            mean = self.A.transposed(omega) / total
-            q -= mean * self.slope
-            size -= self.slope**2 / total
-        x_new = x.copy()
+        np.divide(u * u, h, out=u, where=h > 0)  # evaluate fills u again
+        self.size = float(self.weight @ u)
+        gap = quadratic_gap(x, self.g, self.l1, self.l2, self.size)
+        h *= self.weight
+        gram = self.state.gram
+        if gram is None or fresh or np.abs(h - gram.weight).sum() > DRIFT * gram.total:
+            gram = self.state.gram = _Gram(h, self.free and float(h.sum()) > 0)
+        self.fresh = gram.weight is h
+        self.gram = gram
         if self.stored:
-            H = np.empty((len(x), len(x)))
-            self.A.gram(omega, H, 0, mean)
-            minimise_on_gram(H, q, x_new, self.l1, self.l2, size, accuracy)
+            gram.grow(self.A, self.state.ids)
+        elif gram.centred:
+            gram.mean = self.A.transposed(gram.weight) / gram.total
+        return gap
+
+    def step(self, x: FloatArray, accuracy: float) -> tuple[FloatArray, float]:
+        """The minimiser of the model, and the step of the intercept."""
+        gram, q, x_new = self.gram, self.g.copy(), x.copy()
+        size = self.size
+        if gram.centred:
+            q -= gram.mean * self.slope
+            size -= self.slope**2 / gram.total
+        if self.stored:
+            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy)
         else:
-            diagonal = self.A.squares(omega)
-            if mean is not None:
-                diagonal -= total * mean**2
+            diagonal, mean = self.A.squares(gram.weight), None
+            if gram.centred:
+                mean = gram.mean
+                diagonal -= gram.total * mean**2
             minimise_on_columns(
-                self.A.by_columns, omega, mean, diagonal, q, x_new, self.l1, self.l2, size,
-                accuracy, SWEEPS,
+                self.A.by_columns, gram.weight, mean, diagonal, q, x_new, self.l1, self.l2, size,
+                accuracy,
             )  # fmt: skip
-        change = 0.0
-        if mean is not None:
-            change = float(-self.slope / total - mean @ (x_new - x))
-        self.intercept_step = change
-        return x_new, change
+        self.shift = 0.0
+        if gram.centred:
+            self.shift = float(-self.slope / gram.total - gram.mean @ (x_new - x))
+        return x_new, self.shift
 
     def predicted(self, x: FloatArray, x_new: FloatArray, z_step: FloatArray) -> float:
         """What the model says F gains from x to x_new, negative."""
-        linear = float(self.g @ (x_new - x)) + self.slope * self.intercept_step
-        quadratic = 0.5 * float(self.omega @ (z_step * z_step))
+        linear = float(self.g @ (x_new - x)) + self.slope * self.shift
+        quadratic = 0.5 * float(np.einsum("i,i,i", self.gram.weight, z_step, z_step))
         return linear + quadratic + self._penalty(x_new) - self._penalty(x)

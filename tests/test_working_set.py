@@ -1,0 +1,301 @@
+"""Working sets: their kernels against NumPy, the phase against optima found by other means."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
+from sklearn.linear_model import ElasticNet
+
+from fastsum import Problem
+from fastsum._core import _working_set
+from fastsum.certificate import Certifier
+from fastsum.data import as_rows
+from fastsum.solvers.phases import working_set as module
+from fastsum.solvers.phases._quadratic import minimise_on_columns, minimise_on_gram
+from fastsum.solvers.phases._submatrix import Submatrix
+from fastsum.solvers.phases.working_set import WorkingSet
+
+IDS = np.array([7, 2, 11, 3, 0])
+
+
+def dense(X):
+    return np.asarray(X.todense() if sp.issparse(X) else X, dtype=float)
+
+
+@pytest.fixture(params=STORAGES)
+def storage(request):
+    return request.param
+
+
+# --- kernels --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_blocks", [1, 3])
+def test_submatrix_holds_the_columns_in_their_order(storage, dtype, n_blocks):
+    X = random_matrix(np.random.default_rng(0), 30, 12, storage, dtype=dtype)
+    rows, A = split_rows(X, n_blocks), dense(X)[:, IDS]
+    part = Submatrix(rows, IDS, 2)
+    rng = np.random.default_rng(1)
+    x, r = rng.standard_normal(5), rng.standard_normal(30)
+    np.testing.assert_allclose(part.margins(x, 0.5), A @ x + 0.5, atol=1e-12)
+    np.testing.assert_allclose(part.transposed(r), A.T @ r, atol=1e-12)
+    np.testing.assert_allclose(part.squares(r**2), (r**2) @ A**2, atol=1e-12)
+    columns = part.by_columns
+    assert (columns.n_rows, columns.n_cols) == (5, 30)
+    held = Submatrix.__new__(Submatrix)
+    held.rows, held.n_threads = type(rows)((columns,), rows.dtype), 1
+    np.testing.assert_allclose(held.transposed(x), A @ x, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("centred", [False, True])
+def test_gram_grows_to_the_whole(storage, n_threads, centred, monkeypatch):
+    monkeypatch.setattr("fastsum.solvers.phases._submatrix.DENSE_FROM", 2.0)
+    monkeypatch.setattr("fastsum.solvers.phases._submatrix.CHUNK_BYTES", 400)
+    rng = np.random.default_rng(0)
+    X = random_matrix(rng, 40, 12, storage)
+    weight, A = random_weights(rng, 40, "zeros"), dense(X)[:, IDS]
+    rows, mean = as_rows(X), weight @ A / weight.sum()
+    H = np.full((5, 5), np.nan)
+    H[:2, :2] = 0.0
+    first = Submatrix(rows, IDS[:2], n_threads)
+    assert first.dense == (storage == "dense")
+    start = np.empty((2, 2))
+    first.gram(weight, start, 0, mean[:2] if centred else None)
+    H[:2, :2] = start
+    Submatrix(rows, IDS, n_threads).gram(weight, H, 2, mean if centred else None)
+    B = A - mean if centred else A
+    np.testing.assert_allclose(H, (B.T * weight) @ B, atol=1e-12)
+
+
+def quadratic(seed, p=25, n=40):
+    rng = np.random.default_rng(seed)
+    A, y = rng.standard_normal((n, p)) @ np.diag(np.logspace(0, -1, p)), rng.standard_normal(n)
+    y += A @ rng.standard_normal(p)
+    A, y = A - A.mean(axis=0), y - y.mean()
+    return A, y
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("seed", range(4))
+def test_descent_finds_the_elastic_net(seed, l1_ratio):
+    """On the Gram matrix and on the columns, from 0 and from a far start."""
+    A, y = quadratic(seed)
+    n, alpha = len(y), 0.05
+    model = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, fit_intercept=False, tol=1e-14)
+    wanted = model.fit(A, y).coef_
+    assert 3 < np.count_nonzero(wanted) < 25
+    l1, l2 = alpha * l1_ratio, alpha * (1 - l1_ratio)
+    H, weight = A.T @ A / n, np.full(n, 1 / n)
+    for start in (np.zeros(25), np.ones(25)):
+        u = A @ start - y
+        q, size = A.T @ u / n, float(u @ u / n)
+        x = start.copy()
+        assert minimise_on_gram(H, q.copy(), x, l1, l2, size, 1e-14) <= 1e-14
+        np.testing.assert_allclose(x, wanted, atol=1e-6)
+        x = start.copy()
+        columns = Submatrix(as_rows(A), np.arange(25), 1).by_columns
+        for _ in range(60):  # a model is minimised to a share of what it gains
+            u = A @ x - y
+            minimise_on_columns(
+                columns, weight, None, H.diagonal().copy(), A.T @ u / n, x, l1, l2,
+                float(u @ u / n), 1e-14,
+            )  # fmt: skip
+        np.testing.assert_allclose(x, wanted, atol=1e-6)
+
+
+def test_descent_reports_the_duality_gap():
+    A, y = quadratic(0)
+    n, l1 = len(y), 0.05
+    x, q = np.zeros(25), -A.T @ y / n
+    H = A.T @ A / n
+    descent = _working_set.Descent(
+        l1, 0.0, H.diagonal().copy(), x, q, y @ y / n, np.empty(25, dtype=np.int32)
+    )
+    for _ in range(3):
+        gap, _ = descent.on_gram(H, 0.0, 0.0, 1)
+        u = A @ x - y
+        c = min(1.0, l1 / np.abs(A.T @ u / n).max())
+        dual = -np.mean(0.5 * (c * u) ** 2 + c * u * y)
+        primal = 0.5 * np.mean(u**2) + l1 * np.abs(x).sum()
+        np.testing.assert_allclose(gap, primal - dual, rtol=1e-9)
+        np.testing.assert_allclose(descent.size, np.mean(u**2), rtol=1e-12)
+
+
+# --- the phase ------------------------------------------------------------------------------------
+
+
+def run(problem, tol=1e-10, n_threads=1, most=60):
+    """(W, certificate, phase) of the phase alone, from the null model."""
+    certifier = Certifier(problem, n_threads)
+    W = np.zeros((problem.rows.n_cols + 1, problem.K), dtype=problem.dtype)
+    certificate, phase = certifier.null, WorkingSet(problem, certifier, n_threads)
+    W[-1] = certificate.intercept
+    for _ in range(most):
+        target = tol * certifier.tolerance_scale()
+        if (certificate.gap <= target).all():
+            break
+        before = certificate
+        W, passes = phase.improve(W, certificate, target, 50)
+        assert isinstance(passes, int) and 1 <= passes <= 50 and W.dtype == problem.dtype
+        certificate = certifier(W)
+        slack = 1e-6 if problem.dtype == np.float32 else 1e-12
+        assert (certificate.objective <= before.objective * (1 + slack)).all()
+        W[-1] = certificate.intercept
+    return W, certificate, phase
+
+
+def losses(loss, z, y):
+    if loss == "squared":
+        return 0.5 * (z - y) ** 2, z - y
+    m = y * z
+    if loss == "logistic":
+        return np.logaddexp(0, -m), -y * np.exp(-np.logaddexp(0, m))
+    h = np.maximum(1 - m, 0)
+    return h**2, -2 * y * h
+
+
+def least_objective(X, y, loss, alpha, l1_ratio, s, fit_intercept):
+    """The minimum of eq. (1) by L-BFGS-B over the positive and negative parts of w."""
+    d, S = X.shape[1], s.sum()
+
+    def value_and_gradient(v):
+        w = v[:d] - v[d : 2 * d]
+        value, u = losses(loss, X @ w + v[-1], y)
+        g = X.T @ (s * u) / S + alpha * (1 - l1_ratio) * w
+        total = s @ value / S + alpha * (l1_ratio * v[: 2 * d].sum() + (1 - l1_ratio) / 2 * w @ w)
+        slope = s @ u / S if fit_intercept else 0.0
+        return total, np.concatenate([g + alpha * l1_ratio, alpha * l1_ratio - g, [slope]])
+
+    bounds = [(0, None)] * (2 * d) + [(None, None)]
+    options = {"maxiter": 20000, "maxfun": 40000, "ftol": 1e-16, "gtol": 1e-10}
+    found = scipy.optimize.minimize(
+        value_and_gradient, np.zeros(2 * d + 1), jac=True, method="L-BFGS-B", bounds=bounds,
+        options=options,
+    )  # fmt: skip
+    return found.fun
+
+
+@pytest.mark.parametrize("on_columns", [False, True])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "squared_hinge"])
+def test_phase_finds_the_optimum(loss, l1_ratio, storage, on_columns, monkeypatch):
+    """Weights, some of them 0, and working sets that start with three columns."""
+    monkeypatch.setattr(module, "LEAST", 3)
+    monkeypatch.setattr(module, "SCREEN_FROM", 1)
+    if on_columns:
+        monkeypatch.setattr(WorkingSet, "fits", lambda self, p: False)
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        X = random_matrix(rng, 60, 30, storage)
+        y = random_labels(rng, X, loss, "single")
+        s, free = random_weights(rng, 60, "zeros"), bool(seed)
+        settings = {"loss": loss, "alpha": 0.02, "l1_ratio": l1_ratio, "fit_intercept": free}
+        _, certificate, _ = run(Problem(X, y, sample_weight=s, **settings))
+        best = least_objective(dense(X), y, loss, 0.02, l1_ratio, s, free)
+        np.testing.assert_allclose(certificate.objective[0], best, rtol=1e-8)
+        assert certificate.gap[0] <= 1e-9 * best
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_float32_and_blocks_of_rows_end_at_the_same_optimum(storage, n_threads):
+    rng = np.random.default_rng(5)
+    X = random_matrix(rng, 80, 40, storage)
+    y = random_labels(rng, X, "logistic", "single")
+    settings = {"loss": "logistic", "alpha": 0.01, "l1_ratio": 1.0}
+    _, wanted, _ = run(Problem(X, y, **settings))
+    single = Problem(X.astype(np.float32), y, **settings)
+    _, found, _ = run(single, tol=1e-5, n_threads=n_threads)
+    np.testing.assert_allclose(found.objective, wanted.objective, rtol=1e-5)
+    blocks = Problem(split_rows(X, 3), y, **settings)
+    _, found, _ = run(blocks, n_threads=n_threads)
+    np.testing.assert_allclose(found.objective, wanted.objective, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("loss", "layout"), [("squared", "multi"), ("logistic", "one_vs_rest")])
+def test_problems_side_by_side_are_those_alone(loss, layout, storage, monkeypatch):
+    monkeypatch.setattr(module, "LEAST", 4)
+    from fastsum.columns import Columns
+
+    rng = np.random.default_rng(2)
+    X = random_matrix(rng, 70, 25, storage)
+    y = random_labels(rng, X, loss, layout)
+    columns = None if layout == "multi" else Columns.one_vs_rest(3)
+    alphas = np.array([0.01, 0.03, 0.1])
+    together = Problem(X, y, loss=loss, alpha=alphas, l1_ratio=1.0, columns=columns)
+    W, certificate, _ = run(together)
+    for b in range(3):
+        own = y[:, b] if layout == "multi" else np.where(y == b, 1.0, -1.0)
+        w, alone, _ = run(Problem(X, own, loss=loss, alpha=alphas[b], l1_ratio=1.0))
+        np.testing.assert_allclose(certificate.objective[b], alone.objective[0], rtol=1e-9)
+        np.testing.assert_allclose(W[:, b], w[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "squared_hinge"])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.7])
+def test_screening_keeps_the_support(loss, l1_ratio, storage, monkeypatch):
+    """At every certificate, what is dropped is 0 in an accurate solution; in the end most is."""
+    monkeypatch.setattr(module, "SCREEN_FROM", 1)
+    rng = np.random.default_rng(3)
+    X = random_matrix(rng, 100, 60, storage)
+    y = random_labels(rng, X, loss, "single")
+    s = random_weights(rng, 100, "zeros")
+    settings = {"loss": loss, "l1_ratio": l1_ratio, "sample_weight": s}
+    slope = np.abs(Certifier(Problem(X, y, alpha=1.0, **settings), 1).gradient).max()
+    problem = Problem(X, y, alpha=0.4 * slope / l1_ratio, **settings)
+    accurate, _, phase = run(problem, tol=1e-13)
+    support = set(np.flatnonzero(np.abs(accurate[:-1, 0]) > 1e-10))
+    certifier = Certifier(problem, 1)
+    dropped = 0
+    for tol in (1e-1, 1e-2, 1e-3, 1e-5, 1e-7):
+        W, _, _ = run(problem, tol=tol)
+        phase = WorkingSet(problem, certifier, 1)
+        gap = float(certifier(W).own_gap[0])
+        state = phase._states[0]
+        phase._screen(state, np.abs(certifier.gradient[:, 0]), 0, gap)
+        if state.alive is not None:
+            assert support <= set(state.alive)
+            dropped = 60 - len(state.alive)
+    assert dropped >= 30 and support
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_working_sets_stay_small(loss, storage, monkeypatch):
+    monkeypatch.setattr(module, "LEAST", 8)
+    rng = np.random.default_rng(7)
+    X = random_matrix(rng, 80, 400, storage)
+    y = random_labels(rng, X, loss, "single")
+    slope = np.abs(Certifier(Problem(X, y, loss=loss, alpha=1.0, l1_ratio=1.0), 1).gradient).max()
+    problem = Problem(X, y, loss=loss, alpha=0.5 * slope, l1_ratio=1.0)
+    W, certificate, phase = run(problem, tol=1e-6)
+    assert certificate.gap[0] <= 1e-6 * certificate.objective[0]
+    assert 0 < np.count_nonzero(W[:-1]) <= len(phase._states[0].ids) < 100
+
+
+def test_equal_calls_give_equal_bits(storage):
+    rng = np.random.default_rng(4)
+    X = random_matrix(rng, 300, 80, storage)
+    y = random_labels(rng, X, "logistic", "single")
+    problem = Problem(X, y, loss="logistic", alpha=0.005, l1_ratio=1.0)
+    for n_threads in (1, 2):
+        first, second = (run(problem, tol=1e-6, n_threads=n_threads)[0] for _ in range(2))
+        assert first.tobytes() == second.tobytes()
+
+
+def test_failure_forgets_the_old_hessian():
+    rng = np.random.default_rng(6)
+    X = random_matrix(rng, 80, 30, "dense")
+    y = random_labels(rng, X, "logistic", "single")
+    problem = Problem(X, y, loss="logistic", alpha=0.01, l1_ratio=1.0)
+    certifier = Certifier(problem, 1)
+    phase, W = WorkingSet(problem, certifier, 1), np.zeros((31, 1))
+    target = 1e-10 * certifier.tolerance_scale()
+    phase.improve(W, certifier.null, target, 9)
+    certificate = certifier(W)  # back to the start
+    phase.failed()
+    for _ in range(4):
+        W, _ = phase.improve(W, certificate, target, 9)
+        certificate = certifier(W)
+    assert certificate.gap[0] <= target[0]
