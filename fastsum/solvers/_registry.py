@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastsum.problem import Problem
-from fastsum.solvers._method import Method
+from fastsum.solvers._method import Method, fits, table_bytes
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.saga import Saga
 from fastsum.solvers.svrg import Svrg
@@ -24,7 +24,9 @@ def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
     if name not in SOLVER_NAMES:
         raise ValueError(f"solver={name!r} is unknown; choose one of {list(SOLVER_NAMES)}")
     if name == Auto.name:
-        return Auto
+        if Auto.serves(problem):
+            return Auto
+        name = "saga" if fits(table_bytes(problem), 0.25) else "svrg"
     method = SOLVERS[name]
     missing = method.missing(problem)
     if missing:

@@ -5,13 +5,10 @@ figure. In short: data too large for a cache are rewritten once (`fastsum/prepar
 penalty on separate outputs is solved by working sets; anything smooth by truncated Newton, after
 a few epochs of preconditioned SVRG where the data are large and sparse, after Newton on growing
 samples of the rows where they are many and dense, and in the space of the rows where those are
-few; a coupled l1 problem by epochs that find the support and Newton steps on it, in turn.
+few. A coupled l1 problem has no phase of its own yet and is left to SAGA.
 """
 
 from __future__ import annotations
-
-import numpy as np
-import numpy.typing as npt
 
 from fastsum.certificate import Certifier
 from fastsum.prepare import Prepared, prepare
@@ -50,10 +47,14 @@ class Auto:
         self._gains: list[float] = []
         self._failures = 0
         self._separate_l1 = WorkingSet.serves(problem)
-        self._coupled_l1 = not self._separate_l1 and bool(problem.l1.any())
         self._epochs_left = 0
         if Epochs.serves(problem) and problem.rows.nnz >= LARGE:
             self._epochs_left = MOST_EPOCHS
+
+    @staticmethod
+    def serves(problem: Problem) -> bool:
+        """Whether there is a phase for the problem: it is smooth, or l1 with separate outputs."""
+        return WorkingSet.serves(problem) or not problem.l1.any()
 
     @staticmethod
     def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
@@ -79,8 +80,6 @@ class Auto:
             flat = len(self._gains) > 1 and self._gains[-1] > FLATTENED * self._gains[-2]
             if failed or flat:
                 self._epochs_left = 0
-        elif self._coupled_l1:
-            self._epochs_left = 2  # let columns in and out again
 
     def _phase(self, kind: type[Phase]) -> Phase:
         if kind not in self._phases:
