@@ -136,6 +136,7 @@ class Certifier:
             reach = np.sqrt(2.0 * size / loss.curvature) + size / loss.lipschitz
             reach = reach + np.abs(b + shift).reshape(self._B, -1).max(axis=1)
             gap = self._with_best_dual(objective, own_gap + slope / S * reach)
+        self.last_value = objective
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
 
     def curvature(self) -> FloatArray:
@@ -145,6 +146,22 @@ class Certifier:
             self.problem.task, self._margins, self._shift, h, self._work, self.n_threads
         )
         return h
+
+    def value_along(self, slope: FloatArray, length: float, point: FloatArray) -> FloatArray:
+        """F at `point`, a step `length` along the margins `slope` from the last point certified.
+
+        For line searches: the intercept of `point` is taken as it is, and the certificate's
+        derivatives stay those of the last point. (B,)
+        """
+        z = self._margins + self._shift + length * slope
+        sums = np.zeros((self.n_threads, self._width))
+        _kernels.loss_terms(
+            self.problem.task, z, np.zeros(self._K), None, False, sums, self._work, self.n_threads
+        )
+        l1, l2 = self.problem.l1, self.problem.l2
+        h = (l1 * np.abs(point[:-1]) + 0.5 * l2 * point[:-1] ** 2).sum(axis=0)
+        value = sums.sum(axis=0)[: self._B] / self.problem.total_weight
+        return value + h.reshape(self._B, -1).sum(axis=1)
 
     def weighted_curvature(self) -> FloatArray:
         """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).

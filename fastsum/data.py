@@ -8,6 +8,7 @@ int64; nothing is copied that is already so.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,10 @@ import scipy.sparse as sp
 from sklearn.utils import check_array
 
 from fastsum._core import _kernels
+from fastsum.threads import blas_threads
 
 FloatArray = npt.NDArray[np.float64]
+PART_VALUES = 1 << 18  # of rows that BLAS sees at a time
 MAX_COLUMNS = np.iinfo(np.int32).max
 
 
@@ -84,6 +87,12 @@ class Rows:
 
     def margins(self, W: npt.NDArray[Any], n_threads: int, out: FloatArray) -> FloatArray:
         """X W + b for W (d + 1, K); fills and returns out, (n, K)."""
+        if W.shape[1] > 1 and not self.sparse:
+            transposed, b = np.ascontiguousarray(W[:-1].T, dtype=np.float64), W[-1]
+            with blas_threads(n_threads, out.size):
+                for start, X in self._dense_parts(np.dtype(np.float64), W.shape[1]):
+                    np.add((transposed @ X.T).T, b, out=out[start : start + len(X)])
+            return out
         for start, block in zip(self.starts, self.blocks, strict=True):
             _kernels.margins(block, W, W.shape[1], out, start, n_threads)
         return out
@@ -91,6 +100,12 @@ class Rows:
     def transposed(self, r: FloatArray, n_threads: int) -> FloatArray:
         """X' r for r (n, K): (d, K) float64."""
         K = r.shape[1]
+        if K > 1 and not self.sparse:
+            sums = np.zeros((K, self.n_cols))
+            with blas_threads(n_threads, r.size):
+                for start, X in self._dense_parts(np.dtype(np.float64), K):
+                    sums += r[start : start + len(X)].T @ X
+            return np.ascontiguousarray(sums.T)
         out = np.zeros((self.n_cols, K))
         # Private sums of each thread pay only while they are small beside the data.
         if n_threads * self.n_cols * K > 4 * self.nnz * K + 4096:
@@ -113,11 +128,49 @@ class Rows:
         `work` is scratch of `hessian_work` values.
         """
         K, out = V.shape[1], np.zeros_like(V)
+        if K > 1 and not self.sparse:
+            return self._dense_product(V, curvature, n_problems, n_threads)
         for start, block in zip(self.starts, self.blocks, strict=True):
             _kernels.hessian_product(
                 block, V, n_problems, K // n_problems, curvature, out, work, start, n_threads
             )
         return out
+
+    def _dense_product(
+        self, V: npt.NDArray[Any], c: FloatArray, n_problems: int, n_threads: int
+    ) -> npt.NDArray[Any]:
+        """`hessian_product` of dense rows by BLAS, a part of the rows at a time."""
+        K, out = c.shape[1], np.zeros_like(V)
+        transposed = np.ascontiguousarray(V[:-1].T)
+        sums = np.zeros_like(transposed)
+        with blas_threads(n_threads, c.size):
+            for start, X in self._dense_parts(V.dtype, K):
+                ci = c[start : start + len(X)].reshape(len(X), n_problems, -1)
+                z = ((transposed @ X.T).T + V[-1]).reshape(ci.shape)
+                if K > n_problems:  # D = diag(c) - c c' / sum(c), see the kernel
+                    total = ci.sum(axis=2, keepdims=True)
+                    mean = (ci * z).sum(axis=2, keepdims=True)
+                    z -= np.divide(mean, total, out=np.zeros_like(mean), where=total > 0)
+                z = (ci * z).reshape(len(X), K)
+                sums += z.T @ X
+                out[-1] += z.sum(axis=0)
+        out[:-1] = sums.T
+        return out
+
+    def _dense_parts(
+        self, dtype: np.dtype[Any], K: int
+    ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """Runs of dense rows as BLAS takes them, and where each begins.
+
+        For passes with several columns: BLAS is four times as fast there as a loop over rows, and
+        twice as fast again with the few columns as rows.
+        """
+        part = max(64, PART_VALUES // (self.n_cols + K))
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            assert block.values is not None
+            for begin in range(0, block.n_rows, part):
+                X = block.values[begin : begin + part]
+                yield start + begin, X.astype(dtype, copy=False)
 
     def weighted_squares(self, curvature: FloatArray, n_threads: int) -> FloatArray:
         """sum_i c_ik x_ij^2 for c (n, K): (d, K)."""
@@ -146,6 +199,11 @@ class Rows:
             squares = A.multiply(A) @ P if sp.issparse(A) else np.einsum("ij,ij,j->i", A, A, P)
             out[start : start + block.n_rows, 0] = squares
         return out[:, 0]
+
+    def every_id(self, step: int) -> npt.NDArray[np.int64]:
+        """The numbers of the rows of `every`."""
+        parts = zip(self.starts, self.blocks, strict=True)
+        return np.concatenate([start + np.arange(0, block.n_rows, step) for start, block in parts])
 
     def every(self, step: int) -> Rows:
         """Rows 0, step, 2 step, ... of each block: a view of dense blocks, else a copy."""
@@ -193,6 +251,13 @@ class Rows:
         for start, block in zip(self.starts, self.blocks, strict=True):
             _kernels.column_mass(block, p, out, start)
         return out
+
+    def matrix(self) -> Any:
+        """X as one float64 matrix: numpy if dense, else scipy CSR."""
+        parts = [self._matrix(block, 0, block.n_rows) for block in self.blocks]
+        if len(parts) == 1:
+            return parts[0].astype(np.float64, copy=False)
+        return (sp.vstack(parts) if self.sparse else np.vstack(parts)).astype(np.float64)
 
     def columns(self, ids: npt.NDArray[np.int64]) -> FloatArray:
         """The columns `ids` of X as a dense array, (n, len(ids)) float64."""

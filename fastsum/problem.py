@@ -126,6 +126,17 @@ class Problem:
             object.__setattr__(other, name, changed.get(name, getattr(self, name)))
         return other
 
+    def every_row(self, step: int) -> Problem | None:
+        """The problem on rows 0, step, 2 step, ...; None if these lack a class or all weight."""
+        ids = self.rows.every_id(step)
+        y, s = self.y[ids], None if self.sample_weight is None else self.sample_weight[ids]
+        present = y if s is None else y[s > 0]
+        if not len(present):
+            return None
+        if self.loss.domain != "real" and len(np.unique(present)) < len(np.unique(self.y)):
+            return None
+        return self.on_rows(self.rows.every(step), y, s)
+
     @property
     def K(self) -> int:
         """Columns of the weights: problems times coupled outputs."""

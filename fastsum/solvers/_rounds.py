@@ -88,7 +88,7 @@ class Rounds(Run):
             W[:, columns] = start[:, columns]
             there = self.certifier(W)
         gain = float((here.objective - there.objective).sum())
-        self.method.saw(phase, gain, failed)
+        self.method.saw(phase, gain, float(there.objective.sum()), failed)
         self.phase = phase.name
         return self._accept(W, there)
 

@@ -14,14 +14,20 @@ from fastsum.certificate import Certifier
 from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import Phase
+from fastsum.solvers.phases._preconditioner import MOST_EXACT
 from fastsum.solvers.phases.epochs import Epochs
+from fastsum.solvers.phases.growing_samples import GrowingSamples
+from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
+from fastsum.solvers.phases.row_space import RowSpaceNewton
 from fastsum.solvers.phases.working_set import WorkingSet
 
 # Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
 # two gains is the rate, and Newton steps cost less than epochs of a slower one.
 FLATTENED = 0.15
 MOST_EPOCHS = 6
+SLOW = 0.03  # of the objective: what a round of L-BFGS must gain for another
+MOST_LBFGS = 1 << 20  # unknowns
 LARGE = 1 << 21  # stored values of sparse data from which epochs come first
 
 
@@ -47,6 +53,12 @@ class Auto:
         self._gains: list[float] = []
         self._failures = 0
         self._separate_l1 = WorkingSet.serves(problem)
+        self._few_rows = RowSpaceNewton.serves(problem)
+        self._samples_first = GrowingSamples.serves(problem)
+        # softmax with too many unknowns for exact Newton steps
+        unknowns = (problem.rows.n_cols + 1) * problem.K
+        self._coupled = problem.columns.n_outputs > 1 and unknowns > MOST_EXACT
+        self._descend = self._coupled and unknowns <= MOST_LBFGS
         self._epochs_left = 0
         if Epochs.serves(problem) and problem.rows.nnz >= LARGE:
             self._epochs_left = MOST_EPOCHS
@@ -65,15 +77,26 @@ class Auto:
         """The phase that goes on from here."""
         if self._separate_l1:
             return self._phase(WorkingSet)
+        if self._few_rows:
+            return self._phase(RowSpaceNewton)
+        if self._samples_first:
+            self._samples_first = False
+            return self._phase(GrowingSamples)
+        if self._descend:
+            return self._phase(LBFGS)
         if self._epochs_left > 0:
             return self._phase(Epochs)
         return self._phase(NewtonCG)
 
-    def saw(self, phase: Phase, gain: float, failed: bool) -> None:
-        """Takes note of what a phase gained: the fall of the objective."""
+    def saw(self, phase: Phase, gain: float, value: float, failed: bool) -> None:
+        """Takes note of what a phase gained, the fall of the objective, and where it is now."""
         if failed:
             phase.failed()
             self._failures += 1
+        if isinstance(phase, LBFGS):
+            self._descend = gain > SLOW * abs(value)
+        elif isinstance(phase, NewtonCG) and self._coupled and failed:
+            self._descend = True
         if isinstance(phase, Epochs):
             self._epochs_left -= 1
             self._gains.append(gain)

@@ -17,74 +17,88 @@ from fastsum.solvers.phases._submatrix import Submatrix
 from fastsum.threads import blas_threads
 
 FloatArray = npt.NDArray[np.float64]
-MOST_COLUMNS = 2000  # of the block
+MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
-LEAST_ROWS = 4  # of the sample, a column of the block
-SHARE_OF_ROWS = 0.2
-# The block may cost this many passes; a flop of BLAS takes a twentieth of a stored value's time.
-PASSES, FLOP, FREE = 10.0, 0.05, 1e5
+LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
+FLOP, FREE = 0.05, 1e5  # a flop of BLAS, and what always may be spent, in stored values of a pass
 SMALLEST = 1e-300
 
 
 class BlockPreconditioner:
     """M ~ H + l2 for H = A' D A, A = [X, 1], D from curvature (n, K), see `Certifier`.
 
+    Parameters
+    ----------
+    problem : Problem
+    curvature : (n, K) array
+    n_threads : int
+    passes : float
+        What making it may cost, in passes over the data.
+
     Attributes
     ----------
     exact : bool
         Whether M is H + l2 itself.
+    complete : bool
+        Whether a larger budget would not make it better.
     """
 
-    def __init__(self, problem: Problem, curvature: FloatArray, l2: FloatArray, n_threads: int):
+    def __init__(self, problem: Problem, curvature: FloatArray, n_threads: int, passes: float):
         self.problem, self.n_threads = problem, n_threads
         rows, C, K = problem.rows, problem.columns.n_outputs, problem.K
         n, d = rows.n_rows, rows.n_cols
         own = own_curvature(curvature, C)
-        self.diagonal = np.maximum(rows.weighted_squares(own, n_threads) + l2, SMALLEST)
         self.coupled = C > 1 and K == C and (d + 1) * C <= MOST_EXACT
-        p = d if self.coupled else self._most_columns()
-        m = min(n, max(LEAST_ROWS * p * (C if self.coupled else 1), int(SHARE_OF_ROWS * n)))
-        step = max(1, n // max(1, m))
-        self.hot = np.arange(d)
+        p, step = self._size(passes * rows.nnz * K + FREE)
+        self.hot, self.diagonal = np.arange(d), np.ones((d, K))
         if p < d:
+            squares = rows.weighted_squares(own, n_threads)
+            self.diagonal = np.maximum(squares + problem.l2, SMALLEST)
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
-        self.exact = step == 1 and p == d and (self.coupled or K == 1)
-        A = Submatrix(rows.every(step), self.hot, n_threads)
+        self.exact = step == 1 and p == d and (self.coupled or C == 1)
+        self.complete = step == 1 and p == min(d, MOST_COLUMNS)
+        A, sample = Submatrix(rows.every(step), self.hot, n_threads), rows.every_id(step)
         with blas_threads(n_threads, rows.nnz):
             if self.coupled:
-                self._couple(A, curvature[::step] * step, l2)
+                H = self._couple(A, curvature[sample] * step)
+                self.factors = [self._factor(H)]
             else:
-                self._share(A, own[::step] * step, own.sum(axis=0), l2)
+                own = np.asfortranarray(own[sample] * step)
+                self.factors = [self._factor(self._block(A, own[:, k], k)) for k in range(K)]
 
-    def _most_columns(self) -> int:
-        """Columns of a block whose factor, and Gram matrix if dense, cost at most PASSES passes."""
-        rows = self.problem.rows
-        n, p = rows.n_rows, min(rows.n_cols, MOST_COLUMNS)
-        while p > 16:
-            m = 0.0 if rows.sparse else min(n, max(LEAST_ROWS * p, SHARE_OF_ROWS * n))
-            if FLOP * (m * p * p + p**3 / 3.0) <= PASSES * rows.nnz * self.problem.K + FREE:
-                break
+    def _size(self, budget: float) -> tuple[int, int]:
+        """Columns of the block and the step between the rows of its sample."""
+        rows, K = self.problem.rows, self.problem.K
+        n, d = rows.n_rows, rows.n_cols
+        width = K if self.coupled else 1  # unknowns a column in one block
+
+        def cost(p: int, m: float) -> float:
+            unknowns = float(p * width)
+            gram = 0.5 * (rows.nnz / n) ** 2 if rows.sparse else FLOP * unknowns**2
+            return (K / width) * (m * gram + FLOP * unknowns**3 / 3.0)
+
+        def least(p: int) -> float:
+            return float(min(n, max(LEAST_ROWS * p * width, SHARE_OF_ROWS * n)))
+
+        p = d if self.coupled else min(d, MOST_COLUMNS)
+        while p > 16 and not self.coupled and cost(p, least(p)) > budget:
             p //= 2
-        return p
+        if cost(p, n) <= budget:
+            return p, 1
+        return p, max(1, n // max(1, int(least(p))))
 
-    def _share(self, A: Submatrix, own: FloatArray, sums: FloatArray, l2: FloatArray) -> None:
-        """One block from the mean curvature of all outputs; output k has it times scale_k^2."""
-        sums = np.maximum(sums, SMALLEST)
-        self.scale = np.sqrt(sums / sums.mean())
-        weight = np.ascontiguousarray(own.mean(axis=1))
+    def _block(self, A: Submatrix, weight: FloatArray, k: int) -> FloatArray:
+        """The Hessian of output k on the hot columns and the intercept."""
         p, free = len(self.hot), self.problem.fit_intercept
-        H = np.zeros((p + free, p + free))
-        block = np.empty((p, p))
-        A.gram(weight, block, 0, None)
-        H[:p, :p] = block
-        if free:
-            H[p, :p] = H[:p, p] = A.transposed(weight)
-            H[p, p] = weight.sum()
-        ridge = float((l2 / self.scale**2).mean())
-        H[np.arange(p), np.arange(p)] += ridge
-        self._factorise(H)
+        H = np.empty((p, p))
+        A.gram(weight, H, 0, None)
+        H[np.diag_indices(p)] += self.problem.l2[k]
+        if not free:
+            return H
+        ones = A.transposed(weight)[:, None]
+        return np.block([[H, ones], [ones.T, np.full((1, 1), weight.sum())]])
 
-    def _couple(self, A: Submatrix, c: FloatArray, l2: FloatArray) -> None:
+    def _couple(self, A: Submatrix, c: FloatArray) -> FloatArray:
         """diag(c) - c c' / s of every row: all outputs of all columns in one block."""
         C, free = self.problem.K, self.problem.fit_intercept
         X = A.rows.dense_values()
@@ -100,18 +114,18 @@ class BlockPreconditioner:
         d = len(self.hot)
         index = np.arange(d)
         for k in range(C):
-            H[index, k, index, k] += l2[k]
-        self._factorise(H.reshape(q * C, q * C))
+            H[index, k, index, k] += self.problem.l2[k]
+        return H.reshape(q * C, q * C)
 
-    def _factorise(self, H: FloatArray) -> None:
-        """Cholesky, with as much of a ridge as a semidefinite H needs."""
+    def _factor(self, H: FloatArray) -> FloatArray:
+        """Cholesky factor, with as much of a ridge as a semidefinite H needs."""
         size = max(float(np.trace(H)) / len(H), SMALLEST)
         ridge, diagonal = 1e-14 * size, np.diag_indices(len(H))
         while True:
             H[diagonal] += ridge
-            self.factor, info = scipy.linalg.lapack.dpotrf(H, lower=1)
+            factor, info = scipy.linalg.lapack.dpotrf(H, lower=1)
             if info == 0 or ridge > size:
-                break
+                return factor
             ridge, self.exact = max(100.0 * ridge, 1e-12 * size), False
 
     def __call__(self, r: FloatArray) -> FloatArray:
@@ -119,13 +133,11 @@ class BlockPreconditioner:
         z = np.zeros_like(r)
         np.divide(r[:-1], self.diagonal, out=z[:-1])
         at = np.append(self.hot, len(r) - 1) if self.problem.fit_intercept else self.hot
-        part = r[at]
-        if self.coupled:
-            solution, _ = scipy.linalg.lapack.dpotrs(self.factor, part.ravel(), lower=1)
-            z[at] = solution.reshape(part.shape)
-        else:
-            solution, _ = scipy.linalg.lapack.dpotrs(self.factor, part / self.scale, lower=1)
-            z[at] = solution / self.scale
+        parts = r[at]
+        parts = parts.reshape(-1, 1) if self.coupled else parts
+        for k, factor in enumerate(self.factors):
+            parts[:, k], _ = scipy.linalg.lapack.dpotrs(factor, parts[:, k], lower=1)
+        z[at] = parts.reshape(len(at), -1)
         return z
 
 

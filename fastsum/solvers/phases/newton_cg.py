@@ -6,7 +6,8 @@ Step      w + t delta,  (H + l2 I) delta = -(grad F), H = A' D A for A = [X, 1];
           gradients, preconditioned by `BlockPreconditioner`, until the residual is eta times the
           gradient or the gap it would leave, ||r||^2 / (2 l2), is a part of the one wanted
 Cost      one product A' D A v a conjugate gradient step: one pass over the data
-Rate      superlinear with eta -> 0 near the optimum; t = 1 unless the objective rose
+Rate      superlinear with eta -> 0 near the optimum; t = 1 unless the objective rose, else the best
+          of 1/2, 1/4, ... by the margins along delta
 Source    Dembo, Eisenstat, Steihaug, SIAM J. Numer. Anal. 1982; eta: Eisenstat, Walker, SIAM J.
           Sci. Comput. 1996, choice 2; for this loss Lin, Weng, Keerthi, JMLR 2008
 """
@@ -22,9 +23,13 @@ from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._preconditioner import BlockPreconditioner
 
 LEAST_ETA, MOST_ETA = 1e-4, 0.1
+FAR_ETA = 0.5  # while full steps are too long
 PART = 0.25  # of the gap wanted that the residual may leave
 CHANGED = 0.3  # of the curvature: the preconditioner is made anew
-SHORTER, SHORTEST = 0.25, 1e-3
+HALVINGS = 20
+# Passes that the first preconditioner may cost, and each later one for a product of the longest
+# solve with the one before: where products are many a better preconditioner pays.
+FIRST, GENEROUS = 10.0, 1.5
 MOST_PRODUCTS = 250
 
 
@@ -38,36 +43,58 @@ class NewtonCG(Phase):
         C = problem.columns.n_outputs
         self._group = np.repeat(np.arange(problem.columns.n_problems), C)
         self._preconditioner: BlockPreconditioner | None = None
+        self._passes, self._products = FIRST, 0
         self._last_norm: FloatArray | None = None
-        self._retry = False
-        self._start, self._delta, self._length = np.empty(0), np.empty(0), 1.0
+        self._start, self._delta = np.empty(0), np.empty(0)
+        self._failed, self._far = False, False
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
-        """W + t delta; after a failure a shorter step along the same direction."""
-        if self._retry:
-            self._retry = False
-            return self._along(), 1
+        """W + delta; after a failure W + t delta for the best t."""
+        if self._failed:
+            self._failed = False
+            return self._along(self._best_length()), 1
         w = W.astype(np.float64)
         g = self._gradient(w)
         c = self.certifier.weighted_curvature()
         M = self._preconditioned_by(c)
         delta, products = self._solve(g, c, M, target, budget)
-        self._start, self._delta, self._length = w, delta, 1.0
-        return self._along(), products
+        self._products = max(self._products, products)
+        self._start, self._delta = w, delta
+        return self._along(np.ones(W.shape[1])), products
 
     def failed(self) -> None:
         """The step was too long."""
-        self._length *= SHORTER
-        self._retry = self._length >= SHORTEST
+        # a shorter step that fails as well is rounding: a new direction is next
+        self._failed = self._far = not self._failed and self._delta.any()
 
-    def _along(self) -> Weights:
-        """The point at the current length; under an l1 part changed signs become 0."""
-        moved = self._start + self._length * self._delta
+    def _along(self, length: FloatArray) -> Weights:
+        """The point at the lengths (K,); under an l1 part coefficients that change sign are 0."""
+        moved = self._start + length * self._delta
         crossed = (self.problem.l1 > 0) & (moved[:-1] * self._start[:-1] < 0)
         moved[:-1][crossed] = 0.0
         return np.ascontiguousarray(moved, dtype=self.problem.dtype)
+
+    def _best_length(self) -> FloatArray:
+        """The best of 1/2, 1/4, ... for each problem, by the margins along delta, (K,)."""
+        problem, certifier = self.problem, self.certifier
+        slope = np.empty((problem.rows.n_rows, problem.K))
+        problem.rows.margins(self._delta, self.n_threads, slope)
+        value = np.full(problem.columns.n_problems, np.inf)
+        best, open_ = np.ones_like(value), np.ones(len(value), dtype=bool)
+        length = 1.0
+        for _ in range(HALVINGS):
+            length *= 0.5
+            point = self._start + length * self._delta
+            F = certifier.value_along(slope, length, point)
+            better = open_ & (F < value)
+            value, best = np.where(better, F, value), np.where(better, length, best)
+            # past the minimum a fall of F turns to a rise
+            open_ &= better | ~np.isfinite(value) | (F >= certifier.last_value)
+            if not open_.any():
+                break
+        return best[self._group]
 
     def _gradient(self, w: FloatArray) -> FloatArray:
         """The gradient of F on the face of the signs of w, (d + 1, K); exact b has slope 0."""
@@ -82,14 +109,15 @@ class NewtonCG(Phase):
         return g
 
     def _preconditioned_by(self, c: FloatArray) -> BlockPreconditioner:
-        """The preconditioner at curvature c; the last one if that is still near."""
-        if self._preconditioner is not None:
-            change = np.abs(c - self._made_at).sum()
-            if change <= CHANGED * self._made_at.sum():
-                return self._preconditioner
-        self._made_at = c
-        self._preconditioner = BlockPreconditioner(self.problem, c, self.problem.l2, self.n_threads)
-        return self._preconditioner
+        """The preconditioner at curvature c; the last one if that is still near and good."""
+        M = self._preconditioner
+        weak = M is not None and not M.complete and self._products > self._passes
+        if M is None or weak or np.abs(c - self._made_at).sum() > CHANGED * self._made_at.sum():
+            self._passes = max(self._passes, GENEROUS * self._products)
+            self._made_at, self._products = c, 0
+            M = BlockPreconditioner(self.problem, c, self.n_threads, self._passes)
+            self._preconditioner = M
+        return M
 
     def _solve(
         self, g: FloatArray, c: FloatArray, M: BlockPreconditioner, target: FloatArray, budget: int
@@ -125,11 +153,11 @@ class NewtonCG(Phase):
 
     def _wanted(self, norm: FloatArray, target: FloatArray) -> FloatArray:
         """Residual norms at which to stop, (B,)."""
-        eta = np.full(len(norm), MOST_ETA)
+        eta = np.full(len(norm), FAR_ETA if self._far else MOST_ETA)
         if self._last_norm is not None:
             ratio = norm / np.maximum(self._last_norm, 1e-300)
-            eta = np.clip(0.9 * ratio**2, LEAST_ETA, MOST_ETA)
-        self._last_norm = norm
+            eta = np.clip(0.9 * ratio**2, LEAST_ETA, eta)
+        self._last_norm, self._far = norm, False
         enough = np.sqrt(2.0 * self.problem.penalty.l2 * PART * target)
         return np.maximum(eta * norm, enough)
 
