@@ -9,6 +9,8 @@ Array = npt.NDArray[Any]
 STORAGES: Final[dict[str, int]]
 TARGET_KINDS: Final[dict[str, int]]
 
+def cpu_level() -> str: ...
+
 class Block:
     values: Array | None
     indices: Array | None
