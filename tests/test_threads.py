@@ -297,7 +297,9 @@ def test_levels_make_the_same_fit(solver, loss, layout, storage, restored_level)
         assert _registry.select_cpu_level(level)
         for module in (_registry, _kernels, _working_set):
             assert module.cpu_level() == level
-        fits[level] = fastsum.minimize(problem, solver, tol=1e-3, max_iter=9, random_state=0)
+        fits[level] = fastsum.minimize(  # a refinement may be taken or not by the last bit
+            problem, solver, tol=1e-3, max_iter=9, random_state=0, refine=False
+        )
     best = fits[restored_level]
     for fit in fits.values():
         np.testing.assert_allclose(fit.coef, best.coef, rtol=1e-10, atol=1e-10)

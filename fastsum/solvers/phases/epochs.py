@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _phases
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.sampling import Sampler
@@ -85,7 +85,7 @@ class Epochs(Phase):
         base = one[:, 0].copy()
         order = self._sampler.draw(self._rng, 1)[0][1]
         merges = MERGES * max(1, self.n_threads // 2)
-        _kernels.svrg_epoch(
+        _phases.svrg_epoch(
             self._block,
             problem.task,
             order,
