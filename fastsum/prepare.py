@@ -89,6 +89,7 @@ def by_frequency(rows: Rows, order: Order, n_threads: int) -> Rows:
     columns = np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
     place = np.full(d, -1, dtype=np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
+    assert block.indptr is not None
     sizes = np.diff(block.indptr)
     indptr = np.zeros(len(order) + 1, dtype=np.int64)
     np.cumsum(sizes[order], out=indptr[1:])

@@ -1,4 +1,4 @@
-"""Whether the index arrays of a sparse matrix describe one: looked at before anything reads them."""
+"""Whether the index arrays of a sparse matrix describe one; asked before anything reads them."""
 
 from __future__ import annotations
 

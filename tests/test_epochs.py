@@ -110,7 +110,9 @@ def test_phase_steps_in_the_metric_of_the_hessian(
     assert sorted(order) == np.flatnonzero(a.s > 0).tolist()
     # c_i <= s_i n / S, and eta c_i L_i <= 1 in the metric: no step passes the minimum of its row
     z = (a.X @ W[:-1].astype(float) + W[-1])[:, 0]
-    second = np.array([problem.loss.second(z_i, y_i)[0, 0] for z_i, y_i in zip(z, a.Y[:, 0])])
+    second = np.array(
+        [problem.loss.second(z_i, y_i)[0, 0] for z_i, y_i in zip(z, a.Y[:, 0], strict=True)]
+    )
     h = (a.s * second / a.S) @ a.X**2
     P = 1 / (h + (1 + module.SHIFT) * a.l2[0])
     bound = a.s * (a.s > 0).sum() / a.S

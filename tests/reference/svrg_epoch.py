@@ -1,4 +1,4 @@
-"""One epoch of preconditioned SVRG in NumPy, from docs/maths.md eq. (11), (12), (14), for one problem.
+"""One epoch of preconditioned SVRG in NumPy, from docs/maths.md eq. (11), (12), (14).
 
 Threads are told one after the other: each steps through its share of the rows on its own copy of
 the weights; after each of `n_merges` stretches the changes of all copies are added, damped.

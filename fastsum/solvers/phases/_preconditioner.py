@@ -24,6 +24,7 @@ SHARE_OF_ROWS = 0.2
 # The block may cost this many passes; a flop of BLAS takes a twentieth of a stored value's time.
 PASSES, FLOP, FREE = 10.0, 0.05, 1e5
 SMALLEST = 1e-300
+SINGULAR = 1e-10  # of a column left beside the others: none
 
 
 class BlockPreconditioner:
@@ -33,6 +34,8 @@ class BlockPreconditioner:
     ----------
     exact : bool
         Whether M is H + l2 itself.
+    definite : bool
+        Whether the block shows that H + l2 is not singular (but for what softmax leaves free).
     """
 
     def __init__(self, problem: Problem, curvature: FloatArray, l2: FloatArray, n_threads: int):
@@ -49,6 +52,7 @@ class BlockPreconditioner:
         if p < d:
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
         self.exact = step == 1 and p == d and (self.coupled or K == 1)
+        self.definite = p == d and (self.coupled or C == 1)
         A = Submatrix(rows.every(step), self.hot, n_threads)
         with blas_threads(n_threads, rows.nnz):
             if self.coupled:
@@ -90,29 +94,35 @@ class BlockPreconditioner:
         X = A.rows.dense_values()
         if free:
             X = np.hstack([X, np.ones((len(X), 1))])
-        n, q = X.shape
+        (n, q), d = X.shape, len(self.hot)
         total = c.sum(axis=1)
         root = np.divide(c, np.sqrt(total)[:, None], out=np.zeros_like(c), where=total[:, None] > 0)
         M = (X[:, :, None] * root[:, None, :]).reshape(n, q * C)
         H = -(M.T @ M).reshape(q, C, q, C)
         for k in range(C):
             H[:, k, :, k] += X.T @ (X * c[:, k, None])
-        d = len(self.hot)
-        index = np.arange(d)
+        index = np.arange(q)
+        # softmax: a common change of all outputs changes nothing, and no gradient asks for it
+        common = H[index, 0, index, 0] / C
         for k in range(C):
-            H[index, k, index, k] += l2[k]
+            H[index[:d], k, index[:d], k] += l2[k]
+            for other in range(C):
+                H[index, k, index, other] += common
         self._factorise(H.reshape(q * C, q * C))
 
     def _factorise(self, H: FloatArray) -> None:
         """Cholesky, with as much of a ridge as a semidefinite H needs."""
         size = max(float(np.trace(H)) / len(H), SMALLEST)
         ridge, diagonal = 1e-14 * size, np.diag_indices(len(H))
+        before = H[diagonal]
         while True:
             H[diagonal] += ridge
             self.factor, info = scipy.linalg.lapack.dpotrf(H, lower=1)
             if info == 0 or ridge > size:
                 break
             ridge, self.exact = max(100.0 * ridge, 1e-12 * size), False
+        # what is left of each column beside those before it
+        self.definite &= bool((self.factor[diagonal] ** 2 > SINGULAR * before).all())
 
     def __call__(self, r: FloatArray) -> FloatArray:
         """M^{-1} r for r (d + 1, K); without an intercept its row is 0."""
@@ -130,7 +140,7 @@ class BlockPreconditioner:
 
 
 def own_curvature(curvature: FloatArray, C: int) -> FloatArray:
-    """The diagonal of D of every row: c for separate outputs, c (1 - c / sum c) for coupled ones."""
+    """The diagonal of D of every row: c of separate outputs, c (1 - c / sum c) of coupled ones."""
     if C == 1:
         return curvature
     c = curvature.reshape(len(curvature), -1, C)
