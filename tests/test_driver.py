@@ -61,6 +61,30 @@ def test_passes_in_parts_equal_passes_at_once(name, loss, layout, storage, refin
         assert_same_bits(once, result)
 
 
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize(("loss", "layout"), [("logistic", "single"), ("squared", "multi")])
+def test_auto_continues_with_what_was_proven(loss, layout, penalty):
+    problem = random_problem(40, loss, layout, penalty=penalty, alpha=1e-3, n=300, d=40)
+    first = minimize(problem, max_iter=1, tol=1e-9)
+    best = minimize(problem, tol=1e-12)
+    # told of a better dual value, the fit knows more of the very same point
+    told = {**first.state, "dual": best.state["dual"]}
+    again = minimize(problem, init=told, max_iter=1, tol=1e3)
+    assert again.n_iter == 0
+    np.testing.assert_array_equal(again.coef, first.coef)
+    bound = np.minimum(first.dual_gap, first.objective - best.state["dual"])
+    np.testing.assert_allclose(again.dual_gap, bound.reshape(np.shape(again.dual_gap)), atol=1e-10)
+    # another penalty proves nothing about this one
+    other = random_problem(40, loss, layout, penalty=penalty, alpha=2e-3, n=300, d=40)
+    moved = minimize(other, init=first, tol=1e-10)
+    assert moved.status is Status.CONVERGED
+    assert (moved.objective - reference.optimum(other) <= moved.dual_gap + 1e-9).all()
+    # stopped at the end of a round, it ends where a fit without a stop does
+    rest = minimize(problem, init=first, tol=1e-12)
+    np.testing.assert_allclose(rest.objective, best.objective, rtol=1e-11)
+    assert (rest.state["dual"] >= first.state["dual"]).all()
+
+
 def test_the_seed_of_a_continuation_is_that_of_the_state():
     problem = random_problem(41)
     first = minimize(problem, "saga", tol=0, max_iter=3, random_state=0)

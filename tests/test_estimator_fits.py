@@ -29,7 +29,7 @@ import fastsum
 EXACT = {"tol": 1e-13, "max_iter": 20000, "random_state": 0}
 each_pair = pytest.mark.parametrize(("name", "solver"), PAIRS)
 each_form = pytest.mark.parametrize("form", FORMS)
-SOLVERS = ("saga", "svrg")
+SOLVERS = ("auto", "saga", "svrg")
 
 
 def assert_same_model(a, b, atol=1e-6):
