@@ -18,7 +18,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.utils import check_array
 
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _phases
+from fastsum.sparse_structure import check_sparse_structure
 from fastsum.threads import blas_threads
 
 FloatArray = npt.NDArray[np.float64]
@@ -131,7 +132,7 @@ class Rows:
         if K > 1 and not self.sparse:
             return self._dense_product(V, curvature, n_problems, n_threads)
         for start, block in zip(self.starts, self.blocks, strict=True):
-            _kernels.hessian_product(
+            _phases.hessian_product(
                 block, V, n_problems, K // n_problems, curvature, out, work, start, n_threads
             )
         return out
@@ -178,7 +179,7 @@ class Rows:
         out = np.zeros((self.n_cols, K))
         work = np.empty((n_threads, self.n_cols, K)) if n_threads > 1 else None
         for start, block in zip(self.starts, self.blocks, strict=True):
-            _kernels.add_squares(block, curvature, K, out, work, start, n_threads)
+            _phases.add_squares(block, curvature, K, out, work, start, n_threads)
         return out
 
     def squared_norms(self, n_threads: int) -> FloatArray:
@@ -202,19 +203,20 @@ class Rows:
 
     def every_id(self, step: int) -> npt.NDArray[np.int64]:
         """The numbers of the rows of `every`."""
-        parts = zip(self.starts, self.blocks, strict=True)
-        return np.concatenate([start + np.arange(0, block.n_rows, step) for start, block in parts])
+        return np.arange(0, self.n_rows, step)
 
     def every(self, step: int) -> Rows:
-        """Rows 0, step, 2 step, ... of each block: a view of dense blocks, else a copy."""
+        """Rows 0, step, 2 step, ... of X: a view of dense blocks, else a copy."""
         if step <= 1:
             return self
         blocks = []
-        for block in self.blocks:
-            wide, order = self.dtype.itemsize == 8, np.arange(0, block.n_rows, step)
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            wide, order = self.dtype.itemsize == 8, np.arange(-start % step, block.n_rows, step)
+            if not order.size:
+                continue
             if block.storage == "dense":
                 assert block.values is not None
-                part = block.values[::step]
+                part = block.values[order[0] :: step]
                 stride = part.strides[0] // self.dtype.itemsize
                 blocks.append(
                     _kernels.Block(
@@ -227,7 +229,7 @@ class Rows:
             indices = np.empty(indptr[-1], dtype=np.int32)
             values = None if block.values is None else np.empty(indptr[-1], dtype=self.dtype)
             same = np.arange(block.n_cols, dtype=np.int32)
-            _kernels.gather_rows(block, order, same, indptr, indices, values, 1)
+            _phases.gather_rows(block, order, same, indptr, indices, values, 1)
             blocks.append(
                 _kernels.Block(
                     block.storage,
@@ -367,7 +369,7 @@ def _sparse_rows(X: Any) -> Rows:
     if X.format != "csr":
         copied.append(f"{X.format} to csr")
         X = X.tocsr()
-        _check_compressed(X)
+        check_sparse_structure(X)
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
     indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
     indices, values = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.data)
@@ -401,84 +403,3 @@ def _sparse_rows(X: Any) -> Rows:
         indptr=indptr,
     )
     return Rows((block,), dtype, copied=", ".join(copied))
-
-
-def check_sparse_structure(X: Any) -> None:
-    """Raises ValueError if the index arrays of a sparse X do not describe a matrix.
-
-    scipy trusts them and so would every conversion, so this comes before anything else.
-    """
-    if not sp.issparse(X):
-        return
-    if X.format in ("csr", "csc", "bsr"):
-        _check_compressed(X)
-    elif X.format == "lil":
-        _check_lil(X)
-    elif X.format == "dia" and len(X.offsets) != len(X.data):
-        raise ValueError(
-            f"X has {len(X.offsets)} offsets for {len(X.data)} diagonals; they must match"
-        )
-    elif X.format == "coo":
-        for axis, ids in enumerate(X.coords):
-            _check_integer(ids, "coordinates")
-            if ids.size and (ids.min() < 0 or ids.max() >= X.shape[axis]):
-                raise ValueError(
-                    f"the coordinates of X along axis {axis} leave the range [0, {X.shape[axis]})"
-                )
-
-
-def _check_lil(X: Any) -> None:
-    if len(X.rows) != X.shape[0] or len(X.data) != X.shape[0]:
-        raise ValueError(f"X has {len(X.rows)} row lists for {X.shape[0]} rows; they must match")
-    for i, (ids, values) in enumerate(zip(X.rows, X.data, strict=True)):
-        if len(ids) != len(values):
-            raise ValueError(f"row {i} of X has {len(ids)} indices for {len(values)} values")
-        if ids and (min(ids) < 0 or max(ids) >= X.shape[1]):
-            raise ValueError(f"row {i} of X has column indices outside [0, {X.shape[1]})")
-
-
-def _check_integer(array: npt.NDArray[Any], name: str) -> None:
-    if array.dtype.kind not in "iu":
-        raise ValueError(
-            f"the {name} of X must be integers, got {array.dtype}: build the matrix with "
-            "int32 or int64 index arrays"
-        )
-
-
-def _check_compressed(X: Any) -> None:
-    rows, cols = X.shape if X.format != "csc" else X.shape[::-1]
-    if X.format == "bsr":
-        rows, cols = rows // X.blocksize[0], cols // X.blocksize[1]
-    what = {"csr": "row", "csc": "column", "bsr": "block row"}[X.format]
-    for name, array in (("indptr", X.indptr), ("indices", X.indices)):
-        _check_integer(array, name)
-        if array.ndim != 1:
-            raise ValueError(f"the {name} of X must be one-dimensional, got shape {array.shape}")
-    if X.indptr.shape[0] != rows + 1:
-        raise ValueError(
-            f"indptr of X has {X.indptr.shape[0]} entries for {rows} {what}s; it needs {rows + 1}"
-        )
-    if X.data.shape[0] < X.indices.shape[0]:
-        raise ValueError(
-            f"X has {X.data.shape[0]} values for {X.indices.shape[0]} indices; they must match"
-        )
-    indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
-    indices = np.ascontiguousarray(X.indices)
-    if indices.dtype.itemsize not in (4, 8) or indices.dtype.kind == "u":
-        indices = indices.astype(np.int64)
-    kind, where = _kernels.csr_fault(indptr, indices, rows, cols)
-    if kind == 1:
-        raise ValueError(
-            f"indptr of X (its {what} pointers) must start at 0 and never decrease; it does at "
-            f"{what} {where}: rebuild the matrix, for example from coordinates"
-        )
-    if kind == 2:
-        raise ValueError(
-            f"indptr of X (its {what} pointers) reaches past the {X.indices.shape[0]} stored "
-            f"indices at {what} {where}: the arrays of the matrix do not belong together"
-        )
-    if kind == 3:
-        raise ValueError(
-            f"indices of X out of range: {int(indices[where])} at position {where}, but X has "
-            f"{cols} {'rows' if X.format == 'csc' else 'columns'}"
-        )

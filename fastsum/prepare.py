@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _phases
 from fastsum.data import Rows
 from fastsum.problem import Problem
 
@@ -84,17 +84,18 @@ def by_frequency(rows: Rows, order: Order, n_threads: int) -> Rows:
     """The rows `order` with the columns in use sorted from the most frequent down."""
     block, d = rows.blocks[0], rows.n_cols
     counts = np.zeros((n_threads, d), dtype=np.int32)
-    _kernels.column_counts(block, counts, n_threads)
+    _phases.column_counts(block, counts, n_threads)
     count = counts.sum(axis=0, dtype=np.int64) if n_threads > 1 else counts[0]
     columns = np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
     place = np.full(d, -1, dtype=np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
+    assert block.indptr is not None
     sizes = np.diff(block.indptr)
     indptr = np.zeros(len(order) + 1, dtype=np.int64)
     np.cumsum(sizes[order], out=indptr[1:])
     indices = np.empty(indptr[-1], dtype=np.int32)
     values = None if block.values is None else np.empty(indptr[-1], dtype=rows.dtype)
-    _kernels.gather_rows(block, order, place, indptr, indices, values, n_threads)
+    _phases.gather_rows(block, order, place, indptr, indices, values, n_threads)
     copy = _kernels.Block(
         block.storage,
         len(order),

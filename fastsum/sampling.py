@@ -31,6 +31,12 @@ BLOCKS_FROM = 1 << 22  # stored values
 ALIKE = 1.5  # neighbours are alike if their coherence is this many times that of rows at large
 
 
+def check_kind(kind: str) -> None:
+    """Raises ValueError if there is no such sampling."""
+    if kind not in KINDS:
+        raise ValueError(f"sampling={kind!r} is unknown; choose one of {list(KINDS)}")
+
+
 class Sampler:
     """Draws the rows of a pass.
 
@@ -58,8 +64,7 @@ class Sampler:
     def __init__(
         self, rows: Rows, sample_weight: FloatArray | None, lipschitz: FloatArray, kind: str
     ):
-        if kind not in KINDS:
-            raise ValueError(f"sampling={kind!r} is unknown; choose one of {list(KINDS)}")
+        check_kind(kind)
         n = rows.n_rows
         self._active = None
         if sample_weight is not None and (sample_weight == 0).any():

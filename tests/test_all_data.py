@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 TOL = 1e-6
 MAX_ITER = 1000
 MAX_TIME = 30.0  # seconds a fit
-SOLVERS = ("saga", "svrg")
+SOLVERS = ("auto", "saga", "svrg")
 PENALTIES = {"l2": 0.0, "l1": 1.0, "elasticnet": 0.5}
 DENSE_LIMIT = 1e9  # bytes
 

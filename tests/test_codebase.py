@@ -22,9 +22,10 @@ PACKAGE = ROOT / "fastsum"
 LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
+    {"prepare"},
     {"problem", "certificate", "sampling"},
     {"losses", "penalties", "columns", "data", "store", "backend", "threads", "result", "datasets"}
-    | {"line_search"},
+    | {"line_search", "sparse_structure"},
     {"_core"},
 ]
 LEVEL = {name: len(LAYERS) - depth for depth, names in enumerate(LAYERS) for name in names}
@@ -35,6 +36,7 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 SIBLINGS = {
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem"},  # what is certified
+    "data": {"sparse_structure"},  # what it checks before it reads
     "sampling": {"problem"},  # what is sampled
 }
 
@@ -113,6 +115,34 @@ def fastsum_imports(path):
     names.discard("fastsum.__version__")  # a string, no module
     units = {unit_of(name) for name in names}
     return {unit if is_module(unit) else "fastsum" for unit in units}
+
+
+# Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
+SOLVER_LAYERS = [
+    {"_minimize"},
+    {"_rounds"},
+    {"_registry"},
+    {"auto", "saga", "svrg"},
+    {"phases", "_driver"},
+    {"_newton", "_warm_start"},
+    {"_method", "_progress", "_extrapolation", "_working_set"},
+]
+
+
+def test_imports_between_solvers_run_downwards():
+    level = {name: -depth for depth, names in enumerate(SOLVER_LAYERS) for name in names}
+    found = 0
+    for path in (PACKAGE / "solvers").rglob("*.py"):
+        if path.stem == "__init__":
+            continue
+        importer = path.relative_to(PACKAGE / "solvers").parts[0].removesuffix(".py")
+        assert importer in level, f"put {importer!r} into a layer of tests/test_codebase.py"
+        for name in imports_of_python(path):
+            if not name.startswith("fastsum.solvers.") or name.split(".")[2] == importer:
+                continue
+            imported, found = name.split(".")[2], found + 1
+            assert level[imported] < level[importer], f"{relative(path)} imports {name}"
+    assert found > 20, "the reader of imports found nothing"
 
 
 @pytest.mark.parametrize("path", source_files(".py", ".pyi", ".pyx", ".pxd"), ids=relative)
@@ -199,6 +229,12 @@ def test_per_level_sources_use_no_containers():
     assert len(sources) > 3, "the walk over #include lines found nothing"
     for path in sources:
         assert not WEAK_HEADERS.search(path.read_text(encoding="utf-8")), relative(path)
+
+
+def test_one_module_asks_the_dispatch_for_its_kernels():
+    """Each module links its own copy of the dispatch: a CPU level is set in that of _registry."""
+    asking = [p.name for p in source_files(".pyx") if "c.kernels()" in p.read_text("utf-8")]
+    assert asking == ["_registry.pyx"]
 
 
 def test_no_fast_math():

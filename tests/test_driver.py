@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastsum import Problem, minimize
 from fastsum.certificate import Certifier
 from fastsum.result import Status
-from fastsum.solvers import SOLVERS
+from fastsum.solvers import SOLVER_NAMES, SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [("logistic", "single"), ("multinomial", "coupled"), ("squared", "multi")]
@@ -59,6 +59,30 @@ def test_passes_in_parts_equal_passes_at_once(name, loss, layout, storage, refin
             continue
         assert made == once.n_iter == sum(parts)
         assert_same_bits(once, result)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize(("loss", "layout"), [("logistic", "single"), ("squared", "multi")])
+def test_auto_continues_with_what_was_proven(loss, layout, penalty):
+    problem = random_problem(40, loss, layout, penalty=penalty, alpha=1e-3, n=300, d=40)
+    first = minimize(problem, max_iter=1, tol=1e-9)
+    best = minimize(problem, tol=1e-12)
+    # told of a better dual value, the fit knows more of the very same point
+    told = {**first.state, "dual": best.state["dual"]}
+    again = minimize(problem, init=told, max_iter=1, tol=1e3)
+    assert again.n_iter == 0
+    np.testing.assert_array_equal(again.coef, first.coef)
+    bound = np.minimum(first.dual_gap, first.objective - best.state["dual"])
+    np.testing.assert_allclose(again.dual_gap, bound.reshape(np.shape(again.dual_gap)), atol=1e-10)
+    # another penalty proves nothing about this one
+    other = random_problem(40, loss, layout, penalty=penalty, alpha=2e-3, n=300, d=40)
+    moved = minimize(other, init=first, tol=1e-10)
+    assert moved.status is Status.CONVERGED
+    assert (moved.objective - reference.optimum(other) <= moved.dual_gap + 1e-9).all()
+    # stopped at the end of a round, it ends where a fit without a stop does
+    rest = minimize(problem, init=first, tol=1e-12)
+    np.testing.assert_allclose(rest.objective, best.objective, rtol=1e-11)
+    assert (rest.state["dual"] >= first.state["dual"]).all()
 
 
 def test_the_seed_of_a_continuation_is_that_of_the_state():
@@ -162,12 +186,12 @@ def test_every_status():
     single = random_problem(47, n=200, d=20, alpha=1e-3, dtype=np.float32)
     fits = {
         Status.CONVERGED: lambda: minimize(problem),
-        Status.PRECISION: lambda: minimize(single, tol=1e-9, refine=False, random_state=0),
+        Status.PRECISION: lambda: minimize(single, "saga", tol=1e-9, refine=False),
         Status.STATIONARY: lambda: minimize(free),
         Status.MAX_ITER: lambda: minimize(problem, tol=0, max_iter=3),
         Status.TIME: lambda: minimize(problem, tol=0, max_time=1e-9),
         Status.STOPPED: lambda: minimize(problem, tol=0, callback=lambda info: True),
-        Status.DIVERGED: lambda: minimize(problem, step_size=1e9, refine=False),
+        Status.DIVERGED: lambda: minimize(problem, "saga", step_size=1e9, refine=False),
     }
     assert fits.keys() == set(Status)
     for status, fit in fits.items():
@@ -180,7 +204,7 @@ def test_every_status():
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("tol", [1e-2, 1e-5])
 @pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_tol_is_relative_to_what_there_is_to_gain(name, loss, layout, tol, refine):
     problem = random_problem(48, loss, layout, alpha=0.02)
     result = minimize(problem, name, tol=tol, random_state=0, refine=refine)
@@ -287,10 +311,10 @@ def test_warnings_say_how_far_why_and_what_to_do():
         assert remedy in text
     text = warning_of(problem, tol=0, max_time=1e-9)
     assert "stopped at max_time" in text and "raise max_time" in text
-    text = warning_of(problem, step_size=1e9, refine=False)
+    text = warning_of(problem, "saga", step_size=1e9, refine=False)
     assert "grew without bound" in text and "step_size" in text
     single = random_problem(47, n=200, d=20, alpha=1e-3, dtype=np.float32)
-    text = warning_of(single, tol=1e-9, refine=False, random_state=0)
+    text = warning_of(single, "saga", tol=1e-9, refine=False, random_state=0)
     assert "floor of float32" in text and "float64" in text
     free = random_problem(54, penalty="none")
     assert "subgradient norm" in warning_of(free, "saga", tol=1e-12, max_iter=2, refine=False)
@@ -326,7 +350,7 @@ def test_random_state_decides_the_bits(name):
     assert not np.array_equal(fit(1).coef, fit(2).coef)
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_two_threads_inside_a_fit_repeat_their_bits(name):
     problem = random_problem(56, n=500, storage="csr", d=20)
     options = {"solver": name, "tol": 0, "max_iter": 6, "random_state": 0}

@@ -4,16 +4,18 @@ import importlib
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import sklearn.linear_model as sk
 from problems import DTYPES, LOSS_LAYOUTS, STORAGES, planted, random_problem
 from reference.arrays import arrays_of
+from reference.certificate import optimum
 
 import fastsum
 from fastsum.losses import LOSSES
 from fastsum.penalties import PENALTIES
 from fastsum.result import Status
 from fastsum.sampling import KINDS
-from fastsum.solvers import SOLVERS, _method, resolve_solver
+from fastsum.solvers import SOLVER_NAMES, SOLVERS, _method, resolve_solver
 
 N_PASSES = 7
 SAMPLINGS = [kind for kind in KINDS if kind != "auto"]
@@ -129,7 +131,7 @@ def test_multi_target_strengths_of_their_own(monkeypatch):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("penalty", [name for name in PENALTIES if name != "none"])
 @pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if not loss.coupled])
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_planted_optimum(name, loss, penalty, fit_intercept, weights):
     case = planted(8, loss, penalty=penalty, fit_intercept=fit_intercept, weights=weights)
     for refine in (True, False):
@@ -145,7 +147,7 @@ def test_planted_optimum(name, loss, penalty, fit_intercept, weights):
             assert result.intercept == 0
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_softmax_of_two_classes_is_logistic(name):
     # with w_1 = -w_0 = w / 2 the l2 penalties agree if that of the softmax is twice as strong
     case = planted(9, "logistic", weights="random")
@@ -179,7 +181,7 @@ def objective(problem, coef, intercept):
 
 @pytest.mark.parametrize("weights", ["none", "random", "zeros"])
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_agrees_with_scikit_learn(name, storage, weights):
     options = {"storage": storage, "weights": weights, "n": 60}
     fit = {"tol": 1e-11, "max_iter": 20000, "random_state": 0}
@@ -222,7 +224,7 @@ def test_agrees_with_cvxpy():
         h = a.l1[0] * cp.norm1(w) + a.l2[0] / 2 * cp.sum_squares(w)
         goal = cp.Problem(cp.Minimize(a.s @ terms / a.S + h))
         goal.solve(solver="CLARABEL")
-        for name in SOLVERS:
+        for name in SOLVER_NAMES:
             ours = fastsum.minimize(p, name, tol=1e-9, max_iter=20000, random_state=0)
             assert ours.objective == pytest.approx(goal.value, abs=1e-7)
             assert ours.objective - goal.value <= ours.dual_gap + 1e-7
@@ -231,7 +233,7 @@ def test_agrees_with_cvxpy():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_blocks_of_rows_give_the_same_answer(name, storage, dtype):
     whole, parts = (
         random_problem(14, storage=storage, dtype=dtype, weights="zeros", n_blocks=k, n=90)
@@ -264,10 +266,63 @@ def test_unknown_solver_lists_the_names():
         fastsum.minimize(random_problem(0), "sgd")
 
 
-def test_auto_avoids_a_table_that_does_not_fit(monkeypatch):
-    problem = random_problem(16)
-    assert resolve_solver("auto", problem).name == "saga"
+def test_auto_leaves_coupled_l1_to_a_method_whose_table_fits(monkeypatch):
+    coupled = random_problem(16, "multinomial", "coupled", penalty="l1")
+    assert resolve_solver("auto", coupled).name == "saga"
     no_memory(monkeypatch)
-    assert resolve_solver("auto", problem).name == "svrg"
+    assert resolve_solver("auto", coupled).name == "svrg"
+    assert resolve_solver("auto", random_problem(16)).name == "auto"
     with pytest.raises(MemoryError, match=r"gradient table needs .* GB .*solver='svrg'"):
-        fastsum.minimize(problem, "saga")
+        fastsum.minimize(coupled, "saga")
+
+
+# ---- data in other forms
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
+def test_weights_are_repeated_rows(name, loss, layout, storage, penalty):
+    base = random_problem(17, loss, layout, storage=storage)
+    times = np.random.default_rng(17).integers(0, 4, len(base.y))
+    times[:3] = 1  # of each class
+    settings = {
+        "loss": loss,
+        "alpha": 0.05,
+        "l1_ratio": 1.0 if penalty == "l1" else 0.0,
+        "columns": base.columns,
+    }
+    X = base.rows.dense_values()
+    X = X if storage == "dense" else sp.csr_array(X)
+    some = np.repeat(np.arange(len(times)), times)
+    weighted = fastsum.Problem(X, base.y, sample_weight=times, **settings)
+    repeated = fastsum.Problem(X[some], base.y[some], **settings)
+    fit = {"tol": 1e-10, "max_iter": 20000, "random_state": 0}
+    one, two = fastsum.minimize(weighted, name, **fit), fastsum.minimize(repeated, name, **fit)
+    np.testing.assert_allclose(one.objective, two.objective, rtol=1e-8)
+    np.testing.assert_allclose(one.coef, two.coef, atol=2e-4)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+def test_auto_takes_int64_indices_and_float32(loss, layout, penalty, n_jobs):
+    base = random_problem(18, loss, layout, storage="csr", n=300, d=30, penalty=penalty)
+    least = optimum(base)
+    X = sp.csr_array(base.rows.dense_values())
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    for dtype, tol in ((np.float64, 1e-9), (np.float32, 1e-4)):
+        problem = fastsum.Problem(
+            X.astype(dtype),
+            base.y,
+            loss=loss,
+            alpha=base.penalty.alpha,
+            l1_ratio=base.penalty.l1_ratio,
+            columns=base.columns,
+        )
+        result = fastsum.minimize(problem, tol=tol, n_jobs=n_jobs, random_state=0, max_iter=5000)
+        assert result.status is Status.CONVERGED and result.coef.dtype == dtype
+        assert (result.objective - least <= result.dual_gap + 1e-8).all()
+        again = fastsum.minimize(problem, tol=tol, n_jobs=n_jobs, random_state=0, max_iter=5000)
+        np.testing.assert_array_equal(again.coef, result.coef)

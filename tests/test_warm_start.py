@@ -1,4 +1,8 @@
-"""warm_start: exact continuation on the same data, and a clear rule for everything else."""
+"""warm_start: exact continuation on the same data, and a clear rule for everything else.
+
+A fit of auto goes on from the point it was given: a round of its phases is never cut in two the
+same way, so it promises no equal bits, but no step back either.
+"""
 
 import warnings
 
@@ -10,6 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 import fastsum
 
 each_pair = pytest.mark.parametrize(("name", "solver"), PAIRS)
+each_method = pytest.mark.parametrize(("name", "solver"), [p for p in PAIRS if p[1] != "auto"])
+each_estimator = pytest.mark.parametrize("name", [n for n, solver in PAIRS if solver == "auto"])
 each_form = pytest.mark.parametrize("form", FORMS)
 
 
@@ -23,7 +29,7 @@ def total_passes(model):
     return int(np.max(model.n_iter_))
 
 
-@each_pair
+@each_method
 @each_form
 @pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
 @pytest.mark.parametrize("passes", [5, 13])
@@ -43,7 +49,7 @@ def test_two_halves_equal_the_whole_bit_for_bit(name, solver, form, several, pas
     np.testing.assert_array_equal(half.objective_, whole.objective_)
 
 
-@each_pair
+@each_method
 def test_many_short_fits_equal_one(name, solver):
     settings = {"tol": 0.0, "random_state": 3, "warm_start": True, **strength(name, 1e-3)}
     y = labels(name)
@@ -52,6 +58,31 @@ def test_many_short_fits_equal_one(name, solver):
     for _ in range(7):
         quiet_fit(steps, X, y)
     np.testing.assert_array_equal(steps.coef_, whole.coef_)
+
+
+@each_estimator
+@each_form
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_auto_never_steps_back(name, form, several, weighted):
+    data, y = FORMS[form](X), labels(name, several=several)
+    weights = np.linspace(0, 2, len(X)) if weighted else None
+    settings = {"tol": 1e-10, "random_state": 3, **strength(name, 1e-3)}
+    whole = make(name, "auto", max_iter=1000, **settings).fit(data, y, weights)
+    paths = []
+    for _ in range(2):
+        part, path = make(name, "auto", max_iter=2, warm_start=True, **settings), []
+        for _ in range(200):
+            quiet_fit(part, data, y, weights)
+            path.append(np.sum(part.objective_))
+            if part.status_ != "max_iter":
+                break
+        assert part.status_ == "converged"
+        assert (np.diff(path) <= 1e-13 * np.abs(path[0])).all()
+        paths.append((path, part.coef_))
+    np.testing.assert_allclose(path[-1], np.sum(whole.objective_), rtol=1e-9)
+    np.testing.assert_array_equal(paths[0][0], paths[1][0])  # equal calls, equal bits
+    np.testing.assert_array_equal(paths[0][1], paths[1][1])
 
 
 def refit_and_fresh(name, solver, data, y, change=None):

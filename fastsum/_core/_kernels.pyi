@@ -9,6 +9,8 @@ Array = npt.NDArray[Any]
 STORAGES: Final[dict[str, int]]
 TARGET_KINDS: Final[dict[str, int]]
 
+def cpu_level() -> str: ...
+
 class Block:
     values: Array | None
     indices: Array | None
@@ -78,36 +80,6 @@ def loss_gap(
     work: Array,
     n_threads: int,
 ) -> None: ...
-def hessian_product(
-    block: Block,
-    V: Array,
-    n_problems: int,
-    n_outputs: int,
-    curvature: Array,
-    out: Array,
-    work: Array,
-    first_row: int,
-    n_threads: int,
-) -> None: ...
-def add_squares(
-    block: Block,
-    curvature: Array,
-    K: int,
-    out: Array,
-    work: Array | None,
-    first_row: int,
-    n_threads: int,
-) -> None: ...
-def column_counts(block: Block, counts: Array, n_threads: int) -> None: ...
-def gather_rows(
-    block: Block,
-    order: Array | None,
-    place: Array,
-    indptr: Array,
-    indices: Array,
-    values: Array | None,
-    n_threads: int,
-) -> None: ...
 def penalty_terms(
     W: Array,
     v: Array,
@@ -136,18 +108,6 @@ def steps(
     vectors: tuple[Array | None, ...],
     tables: tuple[Array | None, ...],
     work: Array,
-) -> None: ...
-def svrg_epoch(
-    block: Block,
-    task: Task,
-    order: Array,
-    correction: Array,
-    snapshot_derivatives: Array,
-    packed: Array,
-    base: Array,
-    damping: Array,
-    n_merges: int,
-    n_threads: int,
 ) -> None: ...
 def csr_fault(indptr: Array, indices: Array, n_rows: int, n_cols: int) -> tuple[int, int]: ...
 def rows_increase(indptr: Array, indices: Array) -> bool: ...

@@ -14,6 +14,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from fastsum._core cimport kernels as c
+from fastsum._core._registry cimport kernels
 
 # Work between two looks at Ctrl-C, in multiply-adds: some 10 to 50 ms.
 cdef int64_t POLL_WORK = 1 << 24
@@ -37,6 +38,11 @@ cdef void* address(object array, Py_ssize_t n_bytes, bint writable=False) except
     if length < n_bytes:
         raise ValueError(f"array of {length} bytes where the kernel needs {n_bytes}")
     return data
+
+
+def cpu_level():
+    """The CPU level whose kernels this module calls."""
+    return kernels().level.decode()
 
 
 cdef int raise_for(c.Status status) except -1:
@@ -138,8 +144,8 @@ def margins(Block block, W, int64_t K, z, int64_t first_row, int32_t n_threads):
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = c.kernels().margins(&part, dtype, w, K, out + (first_row + begin) * K,
-                                         n_threads)
+            status = kernels().margins(&part, dtype, w, K, out + (first_row + begin) * K,
+                                       n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
@@ -161,8 +167,8 @@ def add_transposed(Block block, r, int64_t K, out, work, int64_t first_row, int3
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = c.kernels().add_transposed(&part, rows + (first_row + begin) * K, K, sums,
-                                                mine, n_threads)
+            status = kernels().add_transposed(&part, rows + (first_row + begin) * K, K, sums,
+                                              mine, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
@@ -178,7 +184,7 @@ def row_norms(Block block, out, int64_t first_row, int32_t n_threads):
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = c.kernels().row_norms(&part, norms + first_row + begin, n_threads)
+            status = kernels().row_norms(&part, norms + first_row + begin, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
@@ -195,7 +201,7 @@ def column_mass(Block block, p, out, int64_t first_row):
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = c.kernels().column_mass(
+            status = kernels().column_mass(
                 &part, mass + first_row + begin if mass != NULL else mass, sums)
         raise_for(status)
         PyErr_CheckSignals()
@@ -220,8 +226,8 @@ def loss_terms(Task task, z, b, u, bint with_curvature, sums, work, int32_t n_th
         columns = task.at(begin)
         part = du + begin * K if du != NULL else du
         with nogil:
-            status = c.kernels().loss_terms(&columns, end - begin, margins_ + begin * K, shift,
-                                            part, with_curvature, out, scratch, n_threads)
+            status = kernels().loss_terms(&columns, end - begin, margins_ + begin * K, shift,
+                                          part, with_curvature, out, scratch, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
@@ -237,7 +243,7 @@ def loss_curvature(Task task, z, b, h, work, int32_t n_threads):
     cdef c.Columns columns = task.at(0)
     cdef c.Status status
     with nogil:
-        status = c.kernels().loss_curvature(&columns, n, margins_, shift, out, scratch, n_threads)
+        status = kernels().loss_curvature(&columns, n, margins_, shift, out, scratch, n_threads)
     raise_for(status)
 
 
@@ -257,86 +263,11 @@ def loss_gap(Task task, z, b, u, scale, out, work, int32_t n_threads):
         end = min(n, begin + chunk)
         columns = task.at(begin)
         with nogil:
-            status = c.kernels().loss_gap(&columns, end - begin, margins_ + begin * K, shift,
-                                          du + begin * K, c_, sums, scratch, n_threads)
+            status = kernels().loss_gap(&columns, end - begin, margins_ + begin * K, shift,
+                                        du + begin * K, c_, sums, scratch, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
-
-
-def hessian_product(Block block, V, int64_t n_problems, int64_t n_outputs, curvature, out, work,
-                    int64_t first_row, int32_t n_threads):
-    """out (d + 1, K) += A' D A V, A = [X, 1]; D from curvature[first_row:...] (n, K) float64.
-
-    V and out are float32 or float64 alike; work (n_threads, (d + 2) K) of that dtype.
-    """
-    cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols, K = n_problems * n_outputs
-    cdef int64_t begin = 0, end
-    cdef int32_t width = V.itemsize, dtype = c.kFloat64 if width == 8 else c.kFloat32
-    # a part costs n_threads d K more for its private sums
-    cdef int64_t chunk = max(block.poll_rows(K), 8 * d // block.row_work) * n_threads
-    cdef const void* v = address(V, (d + 1) * K * width)
-    cdef const double* c_ = <const double*>address(curvature, 8 * (first_row + n) * K)
-    cdef void* sums = address(out, (d + 1) * K * width, True)
-    cdef void* scratch = address(work, width * n_threads * (d + 2) * K, True)
-    cdef c.RowBlock part
-    cdef c.Status status
-    while begin < n:
-        end = min(n, begin + chunk)
-        part = block.part(begin, end)
-        with nogil:
-            status = c.kernels().hessian_product(&part, dtype, v, n_problems, n_outputs,
-                                                 c_ + (first_row + begin) * K, sums, scratch,
-                                                 n_threads)
-        raise_for(status)
-        PyErr_CheckSignals()
-        begin = end
-
-
-def add_squares(Block block, curvature, int64_t K, out, work, int64_t first_row,
-                int32_t n_threads):
-    """out (d, K) += sum of c_ik x_ij^2 over the rows; work (n_threads, d, K) or None."""
-    cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols
-    cdef const double* c_ = <const double*>address(curvature, 8 * (first_row + n) * K)
-    cdef double* sums = <double*>address(out, 8 * d * K, True)
-    cdef double* mine = <double*>address(work, 8 * n_threads * d * K, True)
-    cdef c.Status status
-    if mine == NULL:
-        n_threads = 1
-    with nogil:
-        status = c.kernels().add_squares(&block.raw, c_ + first_row * K, K, sums, mine, n_threads)
-    raise_for(status)
-    PyErr_CheckSignals()
-
-
-def column_counts(Block block, counts, int32_t n_threads):
-    """counts (n_threads, d) int32 += stored values of each column, by thread."""
-    cdef int32_t* out = <int32_t*>address(counts, 4 * n_threads * block.raw.n_cols, True)
-    cdef c.Status status
-    with nogil:
-        status = c.kernels().column_counts(&block.raw, out, n_threads)
-    raise_for(status)
-
-
-def gather_rows(Block block, order, place, indptr, indices, values, int32_t n_threads):
-    """Fills indices (and values, unless None) with the rows `order` and renumbered columns.
-
-    order (m,) int64 or None for all rows as they are; place (d,) int32, negative drops a column;
-    indptr (m + 1,) int64 where the rows of the copy begin.
-    """
-    cdef int64_t m = indptr.shape[0] - 1, nnz = indptr[m]
-    cdef int32_t width = 4 if values is None else values.itemsize
-    cdef const int64_t* order_ = <const int64_t*>address(order, 8 * m)
-    cdef const int32_t* place_ = <const int32_t*>address(place, 4 * block.raw.n_cols)
-    cdef const int64_t* pointers = <const int64_t*>address(indptr, 8 * (m + 1))
-    cdef int32_t* ids = <int32_t*>address(indices, 4 * nnz, True)
-    cdef void* x = address(values, width * nnz, True)
-    cdef c.RowBlock raw = block.raw
-    cdef c.Status status
-    with nogil:
-        status = c.kernels().gather_rows(&raw, order_, m, place_, pointers, ids, x,
-                                         c.kFloat64 if width == 8 else c.kFloat32, n_threads)
-    raise_for(status)
 
 
 def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):
@@ -356,7 +287,7 @@ def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):
     cdef double* sub_ = <double*>address(subgradient, 8 * K, True)
     cdef c.Status status
     with nogil:
-        status = c.kernels().penalty_terms(dtype, d, K, w, v_, l1_, l2_, c_, value_, gap_, sub_)
+        status = kernels().penalty_terms(dtype, d, K, w, v_, l1_, l2_, c_, value_, gap_, sub_)
     raise_for(status)
 
 
@@ -401,36 +332,10 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
         a.order = order_ + begin
         a.n_steps = min(chunk, n_steps - begin)
         with nogil:
-            status = c.kernels().steps(solver, &block.raw, &a)
+            status = kernels().steps(solver, &block.raw, &a)
         raise_for(status)
         PyErr_CheckSignals()
         begin += chunk
-
-
-def svrg_epoch(Block block, Task task, order, correction, snapshot_derivatives, packed, base,
-               damping, int64_t n_merges, int32_t n_threads):
-    """One epoch on the rows `order` of the block; packed (n_threads, d + 1, 4) is changed in place.
-
-    correction (n,) float64; snapshot_derivatives (n,), base and damping (d + 1,) of the block's
-    dtype; base holds w before and, with several threads, after.
-    """
-    cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols
-    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
-    cdef c.EpochArgs a
-    cdef c.Status status
-    a.columns = task.at(0)
-    a.order = <const int64_t*>address(order, 0)
-    a.n_steps = order.shape[0]
-    a.correction = <const double*>address(correction, 8 * n)
-    a.snapshot_derivatives = address(snapshot_derivatives, width * n)
-    a.packed = address(packed, width * n_threads * (d + 1) * 4, True)
-    a.base = address(base, width * (d + 1), True)
-    a.damping = address(damping, width * (d + 1))
-    a.n_merges, a.n_threads = n_merges, n_threads
-    with nogil:
-        status = c.kernels().svrg_epoch(&block.raw, &a)
-    raise_for(status)
-    PyErr_CheckSignals()
 
 
 # ---- structure of user-given CSR arrays, before any kernel reads them

@@ -4,6 +4,11 @@ from libc.stdint cimport int32_t, int64_t
 from fastsum._core cimport kernels as c
 
 
+cdef const c.Kernels* kernels() noexcept nogil:
+    """The kernel table in use."""
+    return c.kernels()
+
+
 def loss_registry():
     """{name: (id, coupled)} of losses.def."""
     return {c.loss_name(i).decode(): (i, bool(c.loss_coupled(i))) for i in range(c.num_losses())}
@@ -35,7 +40,7 @@ def penalty_point(int32_t what, double x, double l1, double l2, double t):
 
 def cpu_level():
     """The CPU level in use: base, v2, v3 or v4."""
-    return c.kernels().level.decode()
+    return kernels().level.decode()
 
 
 def cpu_levels():

@@ -8,6 +8,7 @@ from fastsum._core._kernels import Block
 
 Array = npt.NDArray[Any]
 
+def cpu_level() -> str: ...
 def count_selected(block: Block, place: Array, counts: Array, n_threads: int) -> None: ...
 def gather_columns(
     block: Block,

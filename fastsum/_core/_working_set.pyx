@@ -4,10 +4,16 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from fastsum._core cimport kernels as c
+from fastsum._core._registry cimport kernels
 from fastsum._core._kernels cimport Block, address, raise_for
 
 # Multiply-adds between two looks at Ctrl-C.
 cdef int64_t POLL_WORK = 1 << 26
+
+
+def cpu_level():
+    """The CPU level whose kernels this module calls."""
+    return kernels().level.decode()
 
 
 def count_selected(Block block, place, counts, int32_t n_threads):
@@ -16,7 +22,7 @@ def count_selected(Block block, place, counts, int32_t n_threads):
     cdef int64_t* out = <int64_t*>address(counts, 8 * block.raw.n_rows, True)
     cdef c.Status status
     with nogil:
-        status = c.kernels().count_selected(&block.raw, place_, out, n_threads)
+        status = kernels().count_selected(&block.raw, place_, out, n_threads)
     raise_for(status)
     PyErr_CheckSignals()
 
@@ -36,7 +42,7 @@ def gather_columns(Block block, place, indptr, indices, values, int32_t n_thread
     if x == NULL and block.raw.storage != c.kOnes:
         raise ValueError("values are needed for blocks that hold values")
     with nogil:
-        status = c.kernels().gather_columns(&block.raw, place_, pointers, ids, x, n_threads)
+        status = kernels().gather_columns(&block.raw, place_, pointers, ids, x, n_threads)
     raise_for(status)
     PyErr_CheckSignals()
 
@@ -53,12 +59,12 @@ def add_gram(Block block, weight, int64_t first, H, int32_t n_threads):
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = c.kernels().add_gram(&part, weight_ + begin, first, out, n_threads)
+            status = kernels().add_gram(&part, weight_ + begin, first, out, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end
     with nogil:
-        c.kernels().mirror(p, first, out, n_threads)
+        kernels().mirror(p, first, out, n_threads)
 
 
 cdef class Descent:
@@ -93,7 +99,7 @@ cdef class Descent:
         cdef const double* H_ = <const double*>address(H, 8 * self.raw.p * self.raw.p)
         self.raw.target, self.raw.share, self.raw.most = target, share, most
         with nogil:
-            c.kernels().gram_descent(H_, &self.raw)
+            kernels().gram_descent(H_, &self.raw)
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps
 
@@ -113,7 +119,7 @@ cdef class Descent:
             raise ValueError(f"{columns.raw.n_rows} columns for {self.raw.p} coordinates")
         self.raw.target, self.raw.share, self.raw.most = target, share, most
         with nogil:
-            status = c.kernels().column_descent(&columns.raw, g_, weight_, mean_, r_, &self.raw)
+            status = kernels().column_descent(&columns.raw, g_, weight_, mean_, r_, &self.raw)
         raise_for(status)
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps

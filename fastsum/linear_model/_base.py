@@ -13,11 +13,12 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastsum.data import Rows, as_rows, check_sparse_structure
+from fastsum.data import Rows, as_rows
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.sampling import KINDS
 from fastsum.solvers import solve
+from fastsum.sparse_structure import check_sparse_structure
 from fastsum.threads import resolve_n_threads
 
 Array = npt.NDArray[Any]

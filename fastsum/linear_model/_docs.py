@@ -44,11 +44,12 @@ default="logistic"
     "random_state": """random_state : int, RandomState instance or None, default=None
     Seed of the order of the rows; None is a fixed seed, so that equal fits give equal models.""",
     "solver": """solver : {"auto", "saga", "svrg"}, default="auto"
-    Method; "auto" chooses by shape and memory.""",
+    Method; "auto" chooses its phases by the shape of the problem and by what they gain.""",
     "warm_start": """warm_start : bool, default=False
-    Continue from the last fit: with the same data exactly (all solver state), with another penalty
-    from its tables, with other data from its coefficients, with other features or classes
-    afresh.""",
+    Continue from the last fit. With the same data "saga" and "svrg" do so exactly (all solver
+    state), and with another penalty from their tables; "auto" goes on from its point and never to a
+    higher objective, but not bit for bit. With other data the coefficients are the start, with
+    other features or classes nothing is.""",
     "verbose": """verbose : int, default=0
     1 shows a progress bar with passes, objective and gap.""",
     "sampling": """sampling : {"auto", "uniform", "blocks", "importance"}, default="auto"

@@ -1,6 +1,6 @@
 """Solvers: the registry, the rule behind "auto", and `minimize`."""
 
 from fastsum.solvers._minimize import minimize, solve
-from fastsum.solvers._registry import SOLVERS, resolve_solver
+from fastsum.solvers._registry import SOLVER_NAMES, SOLVERS, resolve_solver
 
-__all__ = ["SOLVERS", "minimize", "resolve_solver", "solve"]
+__all__ = ["SOLVERS", "SOLVER_NAMES", "minimize", "resolve_solver", "solve"]

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.sampling import check_kind
 from fastsum.solvers._driver import SETTLED, Run, plain
 from fastsum.solvers._extrapolation import DEPTH
 from fastsum.solvers._method import Method
@@ -51,7 +52,7 @@ def minimize(
     problem : Problem
         What to minimise, docs/maths.md eq. (1).
     solver : {"auto", "saga", "svrg"}, default="auto"
-        "auto" chooses by shape and memory.
+        "auto" goes through phases chosen by the shape of the problem and by what they gain.
     tol : float, default=1e-4
         Stop when the certified gap is at most tol * (F(null model) - best dual value); the same for
         every solver. The null model has w = 0 and the best intercept. 1e-12 or less asks for all
@@ -65,8 +66,9 @@ def minimize(
     sampling : {"auto", "uniform", "blocks", "importance"}, default="auto"
         How rows are drawn, see `fastsum.sampling`.
     init : Result, state dict or (coef, intercept), default=None
-        Where to start; a Result of the same data continues exactly, one of the same data and
-        another penalty keeps the solver's tables, any other gives the coefficients only.
+        Where to start. "saga" and "svrg" continue a Result of the same data bit for bit and keep
+        their tables if only the penalty is another; "auto" goes on from its point with what was
+        proven about the optimum. Any other init gives the coefficients only.
     n_jobs : int, default=None
         Threads of the full passes; None is 1 or the joblib context, -1 all CPUs.
     random_state : int, RandomState instance or None, default=None
@@ -147,6 +149,7 @@ def solve(
 ) -> Result:
     """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
     _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
+    check_kind(sampling)
     n_threads = resolve_n_threads(n_jobs)
     kind = resolve_solver(solver, problem)
     if max_iter == 0 and init is None:

@@ -22,6 +22,7 @@ MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples thei
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
 FLOP, FREE = 0.05, 1e5  # a flop of BLAS, and what always may be spent, in stored values of a pass
 SMALLEST = 1e-300
+SINGULAR = 1e-10  # of a column left beside the others: none
 
 
 class BlockPreconditioner:
@@ -39,6 +40,10 @@ class BlockPreconditioner:
     ----------
     exact : bool
         Whether M is H + l2 itself.
+    definite : bool
+        Whether the block shows that H + l2 is not singular (but for what softmax leaves free).
+    size : float
+        The mean of the diagonal of the last block.
     complete : bool
         Whether a larger budget would not make it better.
     """
@@ -56,6 +61,7 @@ class BlockPreconditioner:
             self.diagonal = np.maximum(squares + problem.l2, SMALLEST)
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
         self.exact = step == 1 and p == d and (self.coupled or C == 1)
+        self.definite = p == d and (self.coupled or C == 1)
         self.complete = step == 1 and p == min(d, MOST_COLUMNS)
         A, sample = Submatrix(rows.every(step), self.hot, n_threads), rows.every_id(step)
         with blas_threads(n_threads, rows.nnz):
@@ -104,29 +110,36 @@ class BlockPreconditioner:
         X = A.rows.dense_values()
         if free:
             X = np.hstack([X, np.ones((len(X), 1))])
-        n, q = X.shape
+        (n, q), d = X.shape, len(self.hot)
         total = c.sum(axis=1)
         root = np.divide(c, np.sqrt(total)[:, None], out=np.zeros_like(c), where=total[:, None] > 0)
         M = (X[:, :, None] * root[:, None, :]).reshape(n, q * C)
         H = -(M.T @ M).reshape(q, C, q, C)
         for k in range(C):
             H[:, k, :, k] += X.T @ (X * c[:, k, None])
-        d = len(self.hot)
-        index = np.arange(d)
+        index = np.arange(q)
+        # softmax: a common change of all outputs changes nothing, and no gradient asks for it
+        common = H[index, 0, index, 0] / C
         for k in range(C):
-            H[index, k, index, k] += self.problem.l2[k]
+            H[index[:d], k, index[:d], k] += self.problem.l2[k]
+            for other in range(C):
+                H[index, k, index, other] += common
         return H.reshape(q * C, q * C)
 
     def _factor(self, H: FloatArray) -> FloatArray:
         """Cholesky factor, with as much of a ridge as a semidefinite H needs."""
-        size = max(float(np.trace(H)) / len(H), SMALLEST)
+        self.size = size = max(float(np.trace(H)) / len(H), SMALLEST)
         ridge, diagonal = 1e-14 * size, np.diag_indices(len(H))
+        before = H[diagonal]
         while True:
             H[diagonal] += ridge
             factor, info = scipy.linalg.lapack.dpotrf(H, lower=1)
             if info == 0 or ridge > size:
-                return factor
+                break
             ridge, self.exact = max(100.0 * ridge, 1e-12 * size), False
+        # what is left of each column beside those before it
+        self.definite &= bool((factor[diagonal] ** 2 > SINGULAR * before).all())
+        return factor
 
     def __call__(self, r: FloatArray) -> FloatArray:
         """M^{-1} r for r (d + 1, K); without an intercept its row is 0."""
@@ -142,7 +155,7 @@ class BlockPreconditioner:
 
 
 def own_curvature(curvature: FloatArray, C: int) -> FloatArray:
-    """The diagonal of D of every row: c for separate outputs, c (1 - c / sum c) for coupled ones."""
+    """The diagonal of D of every row: c of separate outputs, c (1 - c / sum c) of coupled ones."""
     if C == 1:
         return curvature
     c = curvature.reshape(len(curvature), -1, C)

@@ -1,9 +1,9 @@
 """Preconditioned SVRG: one epoch with the certificate as its snapshot, for separate l2 problems.
 
 Problem   min_w F(w) of eq. (1), one smooth uncoupled problem, sparse rows
-Step      w_j <- prox_{eta P_j D_j h}(w_j - eta P_j (c_i (u_i - u~_i) x_ij + D_j g~_j)) on the columns
-          of row i; u~, g~: derivatives and gradient at the snapshot, which the certificate has
-          just computed; P_j = 1 / (H_jj + (1 + c) l2), H the Hessian of the loss there
+Step      w_j <- prox_{eta P_j D_j h}(w_j - eta P_j (c_i (u_i - u~_i) x_ij + D_j g~_j)) on the
+          columns of row i; u~, g~: derivatives and gradient at the snapshot, which the certificate
+          has just computed; P_j = 1 / (H_jj + (1 + c) l2), H the Hessian of the loss there
           (src_cpp/solvers/svrg_epoch.hpp, also for what several threads do)
 Rate      linear in epochs, in the metric of P: the ratio of L to mu is that of the scaled data
 Source    Johnson, Zhang, NIPS 2013; sparse steps: Leblond, Pedregosa, Lacoste-Julien, AISTATS 2017;
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _phases
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.sampling import Sampler
@@ -85,7 +85,7 @@ class Epochs(Phase):
         base = one[:, 0].copy()
         order = self._sampler.draw(self._rng, 1)[0][1]
         merges = MERGES * max(1, self.n_threads // 2)
-        _kernels.svrg_epoch(
+        _phases.svrg_epoch(
             self._block,
             problem.task,
             order,
@@ -117,7 +117,7 @@ class Epochs(Phase):
         return eta, c * np.minimum(1.0, 1.0 / np.maximum(eta * L, SMALLEST))
 
     def _damping(self, eta: float, n_steps: int, merges: int) -> Weights:
-        """f = (1 - (1 - r)^T) / (T r), r = 1 - exp(-eta m), for columns seen more than once in m."""
+        """f = (1 - (1 - r)^T) / (T r), r = 1 - exp(-eta m), where m steps see a column twice."""
         T, m = self.n_threads, n_steps / (merges * self.n_threads)
         r = -np.expm1(-min(eta * m, 50.0))
         factor = (1.0 - (1.0 - r) ** T) / (T * r)

@@ -6,6 +6,8 @@ Step      w + t delta,  (H + l2 I) delta = -(grad F), H = A' D A for A = [X, 1];
           gradients, preconditioned by `BlockPreconditioner`, until the residual is eta times the
           gradient or the gap it would leave, ||r||^2 / (2 l2), is a part of the one wanted
 Cost      one product A' D A v a conjugate gradient step: one pass over the data
+Least     without a penalty and with many minimisers there is no preconditioner: the one of
+          least norm is found
 Rate      superlinear with eta -> 0 near the optimum; t = 1 unless the objective rose, else the best
           of 1/2, 1/4, ... by the margins along delta
 Source    Dembo, Eisenstat, Steihaug, SIAM J. Numer. Anal. 1982; eta: Eisenstat, Walker, SIAM J.
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._preconditioner import BlockPreconditioner
+from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
 LEAST_ETA, MOST_ETA = 1e-4, 0.1
 FAR_ETA = 0.5  # while full steps are too long
@@ -31,6 +33,7 @@ HALVINGS = 20
 # solve with the one before: where products are many a better preconditioner pays.
 FIRST, GENEROUS = 10.0, 1.5
 MOST_PRODUCTS = 250
+FREE = 1e8  # scale of an intercept whose size does not count
 
 
 class NewtonCG(Phase):
@@ -44,7 +47,9 @@ class NewtonCG(Phase):
         self._group = np.repeat(np.arange(problem.columns.n_problems), C)
         self._preconditioner: BlockPreconditioner | None = None
         self._passes, self._products = FIRST, 0
+        self._made_at: FloatArray = np.empty(0)  # the curvature it is of
         self._last_norm: FloatArray | None = None
+        self._plain: FloatArray | None = None
         self._start, self._delta = np.empty(0), np.empty(0)
         self._failed, self._far = False, False
 
@@ -59,6 +64,7 @@ class NewtonCG(Phase):
         g = self._gradient(w)
         c = self.certifier.weighted_curvature()
         M = self._preconditioned_by(c)
+        self._plain = self._scales_without_preconditioner(c, M)
         delta, products = self._solve(g, c, M, target, budget)
         self._products = max(self._products, products)
         self._start, self._delta = w, delta
@@ -119,18 +125,32 @@ class NewtonCG(Phase):
             self._preconditioner = M
         return M
 
+    def _scales_without_preconditioner(
+        self, c: FloatArray, M: BlockPreconditioner
+    ) -> FloatArray | None:
+        """What takes the place of M, (d + 1, K), where minimisers may be many; else None.
+
+        From zero, plain conjugate gradients find the unpenalised minimiser whose w has the least
+        norm, and no preconditioned ones do. The scale of the intercept says that its size is free.
+        """
+        if M.definite or (self.problem.penalty.alpha > 0).all():
+            return None
+        scale = np.ones((self.problem.rows.n_cols + 1, self.problem.K))
+        scale[-1] = FREE * M.size / max(float(c.sum(axis=0).mean()), SMALLEST)
+        return scale
+
     def _solve(
         self, g: FloatArray, c: FloatArray, M: BlockPreconditioner, target: FloatArray, budget: int
     ) -> tuple[FloatArray, int]:
         """delta with (H + l2) delta ~ -g, problem by problem, and the products it took."""
         norm = np.sqrt(self._dots(g, g))
-        if M.exact and self._frozen is None and self._made_at is c:
+        if M.exact and self._plain is None and self._frozen is None and self._made_at is c:
             return self._masked(M(-g)), 1
         wanted = self._wanted(norm, target)
         work = np.empty(self.n_threads * (len(g) + 1) * g.shape[1])
         l2 = np.append(np.ones(len(g) - 1), 0.0)[:, None] * self.problem.l2
         x, r = np.zeros_like(g), -g
-        z = self._masked(M(r))
+        z = self._masked(M(r) if self._plain is None else self._plain * r)
         p, rz = z.copy(), self._dots(r, z)
         products, most = 0, min(budget, MOST_PRODUCTS)
         live = norm > wanted
@@ -144,7 +164,7 @@ class NewtonCG(Phase):
             x += step * p
             r -= step * Hp
             live &= np.sqrt(self._dots(r, r)) > wanted
-            z = self._masked(M(r))
+            z = self._masked(M(r) if self._plain is None else self._plain * r)
             new = self._dots(r, z)
             p *= np.divide(new, rz, out=np.zeros_like(rz), where=live & (rz > 0))[self._group]
             p += z
@@ -180,4 +200,6 @@ class NewtonCG(Phase):
         if a.shape[1] == 1:
             return np.array([np.vdot(a, b)])
         columns = np.einsum("jk,jk->k", a, b)
-        return np.bincount(self._group, columns, minlength=self.problem.columns.n_problems)
+        sums: FloatArray = np.zeros(self.problem.columns.n_problems)
+        np.add.at(sums, self._group, columns)
+        return sums

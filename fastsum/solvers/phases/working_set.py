@@ -218,7 +218,8 @@ class WorkingSet(Phase):
                 y = np.ascontiguousarray(y[:, b])
             s = problem.sample_weight
             self._tasks[b] = _kernels.Task(
-                problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s)
+                problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s
+            )
         return self._tasks[b]
 
     def _newton(

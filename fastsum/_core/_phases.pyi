@@ -1,0 +1,52 @@
+"""Typed face of _phases.pyx."""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from fastsum._core._kernels import Block, Task
+
+Array = npt.NDArray[Any]
+
+def hessian_product(
+    block: Block,
+    V: Array,
+    n_problems: int,
+    n_outputs: int,
+    curvature: Array,
+    out: Array,
+    work: Array,
+    first_row: int,
+    n_threads: int,
+) -> None: ...
+def add_squares(
+    block: Block,
+    curvature: Array,
+    K: int,
+    out: Array,
+    work: Array | None,
+    first_row: int,
+    n_threads: int,
+) -> None: ...
+def column_counts(block: Block, counts: Array, n_threads: int) -> None: ...
+def gather_rows(
+    block: Block,
+    order: Array | None,
+    place: Array,
+    indptr: Array,
+    indices: Array,
+    values: Array | None,
+    n_threads: int,
+) -> None: ...
+def svrg_epoch(
+    block: Block,
+    task: Task,
+    order: Array,
+    correction: Array,
+    snapshot_derivatives: Array,
+    packed: Array,
+    base: Array,
+    damping: Array,
+    n_merges: int,
+    n_threads: int,
+) -> None: ...
