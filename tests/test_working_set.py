@@ -93,7 +93,7 @@ def test_descent_finds_the_elastic_net(seed, l1_ratio):
         u = A @ start - y
         q, size = A.T @ u / n, float(u @ u / n)
         x = start.copy()
-        assert minimise_on_gram(H, q.copy(), x, l1, l2, size, 1e-14) <= 1e-14
+        assert minimise_on_gram(H, q.copy(), x, l1, l2, size, 1e-14, n) <= 1e-14
         np.testing.assert_allclose(x, wanted, atol=1e-6)
         x = start.copy()
         columns = Submatrix(as_rows(A), np.arange(25), 1).by_columns

@@ -26,6 +26,9 @@ class Descent:
         self, l1: float, l2: float, diagonal: Array, x: Array, q: Array, size: float, active: Array
     ) -> None: ...
     def on_gram(self, H: Array, target: float, share: float, most: int) -> tuple[float, int]: ...
+    def pivots(
+        self, H: Array, target: float, most: int, work: Array, cap: int
+    ) -> tuple[float, int]: ...
     def on_columns(
         self,
         columns: Block,

@@ -103,6 +103,20 @@ cdef class Descent:
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps
 
+    def pivots(self, H, double target, int64_t most, work, int64_t cap):
+        """(gap, pivots) of exact pivots with H (p, p) stored and at most `cap` coordinates active.
+
+        work (cap^2 + 5 cap + 2 p,) float64 is scratch; x at its q on entry and on return.
+        """
+        cdef int64_t p = self.raw.p
+        cdef const double* H_ = <const double*>address(H, 8 * p * p)
+        cdef double* work_ = <double*>address(work, 8 * (cap * cap + 5 * cap + 2 * p), True)
+        self.raw.target, self.raw.most = target, most
+        with nogil:
+            c.kernels().gram_pivots(H_, &self.raw, work_, cap)
+        PyErr_CheckSignals()
+        return self.raw.gap, self.raw.sweeps
+
     def on_columns(self, Block columns, g, weight, mean, r, double target, double share,
                    int64_t most):
         """(gap, sweeps) with H = A' diag(weight) A, centred by `mean` (p,) unless that is None.

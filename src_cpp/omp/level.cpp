@@ -6,6 +6,7 @@
 
 #include "../descent.hpp"
 #include "../kernels.hpp"
+#include "../pivots.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/svrg.hpp"
 #include "../solvers/svrg_epoch.hpp"
@@ -65,6 +66,7 @@ const Kernels table = {
   add_gram,
   mirror,
   gram_descent,
+  gram_pivots,
   column_descent,
   epoch,
   steps,

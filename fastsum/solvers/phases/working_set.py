@@ -36,6 +36,7 @@ Ids = npt.NDArray[np.int64]
 LEAST = 512  # columns of a first working set; half of that if they are dense
 GROWTH = 4  # times the support: columns of the next; half of that if they are dense
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
+PATH = 0.3  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS = 4.0  # margins a first Newton step may want to move a row by
@@ -56,6 +57,7 @@ class _State:
     gram: _Gram | None = None  # of these, for other losses than the squared
     radius: float = RADIUS  # grows while full steps are taken
     calls: int = 0
+    on_path: bool = False  # to the l1 asked for, from larger ones
     screened: float = np.inf  # gap of the last screening
 
 
@@ -66,7 +68,8 @@ class WorkingSet(Phase):
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
-        self._states = [_State() for _ in range(problem.columns.n_problems)]
+        dense = not problem.rows.sparse
+        self._states = [_State(on_path=dense) for _ in range(problem.columns.n_problems)]
         self._tasks: dict[int, _kernels.Task] = {}
         self._deviation: FloatArray | None = None
         self._mean: FloatArray | None = None
@@ -100,14 +103,18 @@ class WorkingSet(Phase):
         state, l1 = self._states[b], float(self.problem.penalty.l1[b])
         score = np.abs(gradient)
         self._screen(state, score, b, gap)
-        complete = self._grow(state, score, W[:-1, b], l1)
+        near = PATH * float(score.max(initial=0.0))
+        state.on_path = state.on_path and near > 1.5 * l1
+        if state.on_path:
+            l1 = near
+        complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
         accuracy = max(0.3 * target, 1e-5 * gap) if complete else 0.0
         x = W[state.ids, b].astype(np.float64)
         if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
-            intercept += self._squared(b, state, x, gradient[state.ids], accuracy)
+            intercept += self._squared(b, state, x, gradient[state.ids], l1, accuracy)
             passes = 1.0
         else:
-            intercept, passes = self._newton(b, state, x, intercept, accuracy)
+            intercept, passes = self._newton(b, state, x, intercept, l1, accuracy)
         W[state.ids, b] = x
         W[-1, b] = intercept if self.problem.fit_intercept else 0.0
         return passes
@@ -129,7 +136,8 @@ class WorkingSet(Phase):
         inside[new] = True
         held = len(state.ids) + len(new)
         half = 1 if self.problem.rows.sparse else 2
-        room = max(LEAST // half - held, GROWTH // half * len(support) - held, held // 2)
+        grown = max(len(support), LEAST // 16) if state.on_path else held // 2
+        room = max(LEAST // half - held, GROWTH // half * len(support) - held, grown)
         if state.alive is None:
             out = np.flatnonzero(score > NEAR * l1)
         else:
@@ -189,7 +197,7 @@ class WorkingSet(Phase):
     # ---- the squared loss
 
     def _squared(
-        self, b: int, state: _State, x: FloatArray, q: FloatArray, accuracy: float
+        self, b: int, state: _State, x: FloatArray, q: FloatArray, l1: float, accuracy: float
     ) -> float:
         """Moves x to the minimiser on the working set; the change of the intercept."""
         penalty, u = self.problem.penalty, self.certifier.derivatives[:, b]
@@ -201,9 +209,9 @@ class WorkingSet(Phase):
         H, mean = gram.of(state.ids)
         start = x.copy()
         size = float(self.weight @ (u * u))
-        l1, l2 = float(penalty.l1[b]), float(penalty.l2[b])
+        l2 = float(penalty.l2[b])
         accuracy = accuracy or SHARE * quadratic_gap(x, q, l1, l2, size)
-        minimise_on_gram(H, q, x, l1, l2, size, accuracy)
+        minimise_on_gram(H, q, x, l1, l2, size, accuracy, self.problem.rows.n_rows)
         return float(mean @ (start - x))
 
     # ---- other losses
@@ -223,7 +231,7 @@ class WorkingSet(Phase):
         return self._tasks[b]
 
     def _newton(
-        self, b: int, state: _State, x: FloatArray, intercept: float, accuracy: float
+        self, b: int, state: _State, x: FloatArray, intercept: float, l1: float, accuracy: float
     ) -> tuple[float, float]:
         """Moves x by prox-Newton steps on the working set; the intercept and the passes made.
 
@@ -231,7 +239,7 @@ class WorkingSet(Phase):
         """
         if state.columns is None:
             state.columns = Submatrix(self.problem.rows, state.ids, self.n_threads)
-        A, local = state.columns, _Local(self, b, state)
+        A, local = state.columns, _Local(self, b, state, l1)
         z = A.margins(x, intercept)
         value, gained, fresh, last = local.evaluate(z, x), 0.0, False, np.inf
         for steps in range(NEWTON_STEPS):  # noqa: B007
@@ -302,14 +310,16 @@ class _Gram:
 class _Local:
     """The objective of one problem on its working set, and quadratic models of it."""
 
-    def __init__(self, phase: WorkingSet, b: int, state: _State):
+    def __init__(self, phase: WorkingSet, b: int, state: _State, l1: float):
         problem = phase.problem
         assert state.columns is not None
         self.A, self.state, self.n_threads = state.columns, state, phase.n_threads
         self.weight, self.task, self.S = phase.weight, phase.task(b), problem.total_weight
-        self.l1, self.l2 = float(problem.penalty.l1[b]), float(problem.penalty.l2[b])
+        self.l1, self.l2 = l1, float(problem.penalty.l2[b])
         self.curvature, self.free = problem.loss.curvature, problem.fit_intercept
         self.stored = phase.fits(len(state.ids))
+        if not problem.rows.sparse:  # one sweep over fewer rows than columns costs less than H
+            self.stored = self.stored and problem.rows.n_rows >= len(state.ids)
         self.u = np.empty((problem.rows.n_rows, 1))
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
@@ -362,7 +372,7 @@ class _Local:
             q -= gram.mean * self.slope
             size -= self.slope**2 / gram.total
         if self.stored:
-            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy)
+            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, len(self.u))
         else:
             diagonal, mean = self.A.squares(gram.weight), None
             if gram.centred:
