@@ -25,14 +25,16 @@ class Submatrix:
     Attributes
     ----------
     rows : Rows
-        The copy, one block; X itself where `ids` are all the columns of a dense X.
+        The copy, one block; X itself where `ids` are all its columns.
     """
 
     def __init__(self, rows: Rows, ids: Ids, n_threads: int):
         self.n_threads = n_threads
         everything = len(ids) == rows.n_cols and bool((ids == np.arange(len(ids))).all())
-        if all(block.storage == "dense" for block in rows.blocks):
-            self.rows = rows if everything else _dense_columns(rows, ids)
+        if everything and (len(rows.blocks) == 1 or not rows.sparse):
+            self.rows = rows
+        elif all(block.storage == "dense" for block in rows.blocks):
+            self.rows = _dense_columns(rows, ids)
         else:
             self.rows = _sparse_columns(rows, ids, n_threads)
 

@@ -45,6 +45,8 @@ NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
 SHORTEST = 1e-8  # step of a line search
 DRIFT = 0.5  # of the weights of a Hessian that is used again
+# Rows of which the first Hessians are made: this many, as many a column, and a share of all.
+SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE = 1 << 15, 40, 1 / 16
 
 
 @dataclass
@@ -54,6 +56,7 @@ class _State:
     ids: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     alive: Ids | None = None  # columns not proven zero; None for all
     columns: Submatrix | None = None  # those of ids
+    sample: Submatrix | None = None  # every stride-th row of these
     gram: _Gram | None = None  # of these, for other losses than the squared
     radius: float = RADIUS  # grows while full steps are taken
     calls: int = 0
@@ -149,7 +152,7 @@ class WorkingSet(Phase):
             out, complete = np.sort(worst[:room]), bool(score[worst[room]] <= l1)
         if len(new) or len(out):
             state.ids = np.concatenate([state.ids, new, out])
-            state.columns = None
+            state.columns = state.sample = None
         return complete
 
     def _screen(self, state: _State, score: FloatArray, b: int, gap: float) -> None:
@@ -278,11 +281,12 @@ class WorkingSet(Phase):
 class _Gram:
     """A' diag(weight) A of the columns a working set has held, centred where the intercept is free.
 
-    Grown by the new columns only; `weight` (n,) stays what it was.
+    Grown by the new columns only; `weight` (n,) stays what it was, that of every `stride`-th row.
     """
 
-    def __init__(self, weight: FloatArray, centred: bool):
+    def __init__(self, weight: FloatArray, centred: bool, stride: int = 1):
         self.weight, self.total, self.centred = weight, float(weight.sum()), centred
+        self.stride = stride
         self.ids: Ids = np.empty(0, dtype=np.int64)
         self.H: FloatArray = np.empty((0, 0))
         self.mean: FloatArray = np.empty(0)
@@ -317,9 +321,13 @@ class _Local:
         self.weight, self.task, self.S = phase.weight, phase.task(b), problem.total_weight
         self.l1, self.l2 = l1, float(problem.penalty.l2[b])
         self.curvature, self.free = problem.loss.curvature, problem.fit_intercept
-        self.stored = phase.fits(len(state.ids))
+        n, p = problem.rows.n_rows, len(state.ids)
+        self.stored, self.stride = phase.fits(p), 1
         if not problem.rows.sparse:  # one sweep over fewer rows than columns costs less than H
-            self.stored = self.stored and problem.rows.n_rows >= len(state.ids)
+            self.stored = self.stored and n >= p
+        if self.stored:
+            rows = max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)
+            self.stride = max(1, int(n / rows))
         self.u = np.empty((problem.rows.n_rows, 1))
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
@@ -353,16 +361,27 @@ class _Local:
         self.size = float(self.weight @ u)
         gap = quadratic_gap(x, self.g, self.l1, self.l2, self.size)
         h *= self.weight
-        gram = self.state.gram
-        if gram is None or fresh or np.abs(h - gram.weight).sum() > DRIFT * gram.total:
-            gram = self.state.gram = _Gram(h, self.free and float(h.sum()) > 0)
+        self.h, gram = h, self.state.gram
+        stride = 1 if fresh else self.stride if gram is None else gram.stride
+        part = h if stride == 1 else stride * h[::stride]
+        if gram is None or fresh or np.abs(part - gram.weight).sum() > DRIFT * gram.total:
+            gram = self.state.gram = _Gram(part, self.free and float(part.sum()) > 0, stride)
         self.fresh = gram.weight is h
         self.gram = gram
         if self.stored:
-            gram.grow(self.A, self.state.ids)
+            gram.grow(self._rows_of(gram), self.state.ids)
         elif gram.centred:
             gram.mean = self.A.transposed(gram.weight) / gram.total
         return gap
+
+    def _rows_of(self, gram: _Gram) -> Submatrix:
+        """The rows a Gram matrix is made of."""
+        if gram.stride == 1:
+            return self.A
+        if self.state.sample is None:
+            part = self.A.rows.every(gram.stride)
+            self.state.sample = Submatrix(part, np.arange(part.n_cols), self.n_threads)
+        return self.state.sample
 
     def step(self, x: FloatArray, accuracy: float) -> tuple[FloatArray, float]:
         """The minimiser of the model, and the step of the intercept."""
@@ -390,5 +409,5 @@ class _Local:
     def predicted(self, x: FloatArray, x_new: FloatArray, z_step: FloatArray) -> float:
         """What the model says F gains from x to x_new, negative."""
         linear = float(self.g @ (x_new - x)) + self.slope * self.shift
-        quadratic = 0.5 * float(np.einsum("i,i,i", self.gram.weight, z_step, z_step))
+        quadratic = 0.5 * float(np.einsum("i,i,i", self.h, z_step, z_step))
         return linear + quadratic + self._penalty(x_new) - self._penalty(x)
