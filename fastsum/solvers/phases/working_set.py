@@ -55,6 +55,7 @@ class _State:
     columns: Submatrix | None = None  # those of ids
     gram: _Gram | None = None  # of these, for other losses than the squared
     radius: float = RADIUS  # grows while full steps are taken
+    tighter: float = 1.0  # than the accuracy asked for, since that gained nothing
     calls: int = 0
     screened: float = np.inf  # gap of the last screening
 
@@ -101,13 +102,16 @@ class WorkingSet(Phase):
         score = np.abs(gradient)
         self._screen(state, score, b, gap)
         complete = self._grow(state, score, W[:-1, b], l1)
-        accuracy = max(0.3 * target, 1e-5 * gap) if complete else 0.0
+        accuracy = state.tighter * max(0.3 * target, 1e-5 * gap) if complete else 0.0
         x = W[state.ids, b].astype(np.float64)
+        start = x.copy()
         if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
             intercept += self._squared(b, state, x, gradient[state.ids], accuracy)
             passes = 1.0
         else:
             intercept, passes = self._newton(b, state, x, intercept, accuracy)
+        if gap > target and (x == start).all():
+            state.tighter *= 0.1  # the gap of the model is not the certificate's
         W[state.ids, b] = x
         W[-1, b] = intercept if self.problem.fit_intercept else 0.0
         return passes
