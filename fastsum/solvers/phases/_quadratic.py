@@ -96,17 +96,17 @@ def _exact_step(
     active = np.flatnonzero(x)
     if not active.size:
         return None
-    Haa = H[np.ix_(active, active)]
+    H_aa = H[np.ix_(active, active)]
     start = x[active]
     slope = q[active] + l2 * start + l1 * np.sign(start)
-    ridged = Haa.copy()
-    ridged[np.diag_indices(len(active))] += l2 + RIDGE * max(np.trace(Haa) / len(active), 1e-300)
+    ridged = H_aa.copy()
+    ridged[np.diag_indices(len(active))] += l2 + RIDGE * max(np.trace(H_aa) / len(active), 1e-300)
     _, step, info = scipy.linalg.lapack.dposv(ridged, -slope, overwrite_a=True)
     if info != 0 or not np.isfinite(step).all():
         return None
     crossing = start * (start + step) <= 0
     if crossing.any():
-        end = _best_crossing(Haa, q[active], start, step, crossing, l1, l2)
+        end = _best_crossing(H_aa, q[active], start, step, crossing, l1, l2)
     else:
         end = start + step
     x[active] = end
@@ -114,7 +114,7 @@ def _exact_step(
 
 
 def _best_crossing(
-    Haa: FloatArray,
+    H_aa: FloatArray,
     q: FloatArray,
     start: FloatArray,
     step: FloatArray,
@@ -125,13 +125,13 @@ def _best_crossing(
     """The best of start + step and the points on the way where a coordinate becomes 0."""
     lengths = np.append(np.minimum(-start[crossing] / step[crossing], 1.0), 1.0)
     points = start + lengths[:, None] * step
-    quadratic = step @ (Haa @ step) + l2 * (step @ step)
+    quadratic = step @ (H_aa @ step) + l2 * (step @ step)
     linear = q @ step + l2 * (start @ step)
     values = lengths * linear + 0.5 * lengths**2 * quadratic + l1 * np.abs(points).sum(axis=1)
     best = int(np.argmin(values))
     projected = np.where(crossing, 0.0, start + step)  # drops all of them at once
     move = projected - start
-    value = move @ (q + l2 * start + 0.5 * (Haa @ move + l2 * move)) + l1 * np.abs(projected).sum()
+    value = move @ (q + l2 * start + 0.5 * (H_aa @ move + l2 * move)) + l1 * np.abs(projected).sum()
     if value < values[best]:
         return projected
     point = points[best].copy()
