@@ -298,8 +298,8 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
 
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
     in the order of the solver's header; q (n,) float64 or None; density and scale (d,) or None,
-    step, l1 and l2 (K,) of the block's dtype; work (5 K,) float64; a vector or table may be None if the solver
-    allows it.
+    step, l1 and l2 (K,) of the block's dtype; work (5 K,) float64; a vector or table may be None
+    if the solver allows it.
     """
     cdef int64_t n_steps = order.shape[0], K = task.K, d = block.raw.n_cols
     cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4

@@ -67,8 +67,8 @@ inline void add_hessian_product_part(const Rows& X, int64_t begin, int64_t end, 
 }
 
 template <class Rows, class Sum>
-inline void hessian_product_typed(const Rows& X, int64_t n_rows, int64_t d, const Sum* V,
-                                  int64_t B, int64_t C, const double* c, Sum* out, Sum* work,
+inline void hessian_product_typed(const Rows& X, int64_t n_rows, int64_t d, const Sum* V, int64_t B,
+                                  int64_t C, const double* c, Sum* out, Sum* work,
                                   int32_t n_threads) {
   const int64_t K = B * C, size = (d + 1) * K;
   // Each thread sums its own rows; the partial sums are added in the order of the threads.
@@ -94,9 +94,9 @@ inline Status hessian_product(const RowBlock* block, int32_t dtype, const void* 
   return with_rows(*block, [&](const auto& X) {
     const auto typed = [&](auto zero) {
       using Sum = decltype(zero);
-      hessian_product_typed(X, block->n_rows, block->n_cols, static_cast<const Sum*>(V),
-                            n_problems, n_outputs, c, static_cast<Sum*>(out),
-                            static_cast<Sum*>(work), n_threads);
+      hessian_product_typed(X, block->n_rows, block->n_cols, static_cast<const Sum*>(V), n_problems,
+                            n_outputs, c, static_cast<Sum*>(out), static_cast<Sum*>(work),
+                            n_threads);
     };
     dtype == kFloat64 ? typed(double{}) : typed(float{});
   });

@@ -10,8 +10,9 @@ Least     without a penalty and with many minimisers there is no preconditioner:
           least norm is found
 Rate      superlinear with eta -> 0 near the optimum; t = 1 unless the objective rose, else the best
           of 1/2, 1/4, ... by the margins along delta
-Source    Dembo, Eisenstat, Steihaug, SIAM J. Numer. Anal. 1982; eta: Eisenstat, Walker, SIAM J.
-          Sci. Comput. 1996, choice 2; for this loss Lin, Weng, Keerthi, JMLR 2008
+Source    Dembo, Eisenstat, Steihaug, SIAM Journal on Numerical Analysis 1982; eta:
+          Eisenstat, Walker, SIAM J. Sci. Comput. 1996, choice 2; for this loss Lin,
+          Weng, Keerthi, JMLR 2008
 """
 
 from __future__ import annotations

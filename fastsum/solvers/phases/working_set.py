@@ -59,6 +59,7 @@ class _State:
     sample: Submatrix | None = None  # every stride-th row of these
     gram: _Gram | None = None  # of these, for other losses than the squared
     radius: float = RADIUS  # grows while full steps are taken
+    tighter: float = 1.0  # than the accuracy asked for, since that gained nothing
     calls: int = 0
     on_path: bool = False  # to the l1 asked for, from larger ones
     screened: float = np.inf  # gap of the last screening
@@ -111,13 +112,16 @@ class WorkingSet(Phase):
         if state.on_path:
             l1 = near
         complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
-        accuracy = max(0.3 * target, 1e-5 * gap) if complete else 0.0
+        accuracy = state.tighter * max(0.3 * target, 1e-5 * gap) if complete else 0.0
         x = W[state.ids, b].astype(np.float64)
+        start = x.copy()
         if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
             intercept += self._squared(b, state, x, gradient[state.ids], l1, accuracy)
             passes = 1.0
         else:
             intercept, passes = self._newton(b, state, x, intercept, l1, accuracy)
+        if gap > target and (x == start).all() and not state.on_path:
+            state.tighter *= 0.1  # the gap of the model is not the certificate's
         W[state.ids, b] = x
         W[-1, b] = intercept if self.problem.fit_intercept else 0.0
         return passes
