@@ -2,7 +2,7 @@
 
 Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
 figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
-penalty on separate outputs is solved by working sets; anything smooth by truncated Newton, after
+penalty on separate outputs is solved by working sets, of many rows on a sample first; anything smooth by truncated Newton, after
 a few epochs of preconditioned SVRG where the data are large and sparse, after Newton on growing
 samples of the rows where they are many and dense, and in the space of the rows where those are
 few. A coupled l1 problem has no phase of its own yet and is left to SAGA.
@@ -16,6 +16,7 @@ from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import Phase
 from fastsum.solvers.phases.epochs import Epochs
 from fastsum.solvers.phases.newton_cg import NewtonCG
+from fastsum.solvers.phases.row_sample import RowSample
 from fastsum.solvers.phases.working_set import WorkingSet
 
 # Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
@@ -47,6 +48,7 @@ class Auto:
         self._gains: list[float] = []
         self._failures = 0
         self._separate_l1 = WorkingSet.serves(problem)
+        self._sample_first = RowSample.serves(problem)
         self._epochs_left = 0
         if Epochs.serves(problem) and problem.rows.nnz >= LARGE:
             self._epochs_left = MOST_EPOCHS
@@ -63,6 +65,9 @@ class Auto:
 
     def next(self) -> Phase:
         """The phase that goes on from here."""
+        if self._sample_first:
+            self._sample_first = False
+            return self._phase(RowSample)
         if self._separate_l1:
             return self._phase(WorkingSet)
         if self._epochs_left > 0:

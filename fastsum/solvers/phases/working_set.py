@@ -37,15 +37,19 @@ LEAST = 512  # columns of a first working set; half of that if they are dense
 GROWTH = 4  # times the support: columns of the next; half of that if they are dense
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
+REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS = 4.0  # margins a first Newton step may want to move a row by
+WARM_RADIUS = 256.0  # the same from a start that is not 0
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
 SHORTEST = 1e-8  # step of a line search
-DRIFT = 0.5  # of the weights of a Hessian that is used again
+DRIFT = 0.5  # of the weights of a Hessian that is used again; the more rows, the dearer a new one
+DRIFT_OF_SAMPLE = 0.1
 # Rows of which the first Hessians are made: this many, as many a column, and a share of all.
 SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE = 1 << 15, 40, 1 / 16
+DENSER = 4  # times the rows where these do not suffice
 
 
 @dataclass
@@ -104,8 +108,10 @@ class WorkingSet(Phase):
         score = np.abs(gradient)
         self._screen(state, score, b, gap)
         complete = self._grow(state, score, W[:-1, b], l1)
-        accuracy = max(0.3 * target, 1e-5 * gap) if complete else 0.0
+        accuracy = max(0.3 * target, REDUCTION * gap) if complete else 0.0
         x = W[state.ids, b].astype(np.float64)
+        if state.calls == 1 and x.any():
+            state.radius = WARM_RADIUS
         if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
             intercept += self._squared(b, state, x, gradient[state.ids], accuracy)
             passes = 1.0
@@ -351,9 +357,12 @@ class _Local:
         gap = quadratic_gap(x, self.g, self.l1, self.l2, self.size)
         h *= self.weight
         self.h, gram = h, self.state.gram
-        stride = 1 if fresh else self.stride if gram is None else gram.stride
+        stride = self.stride if gram is None else gram.stride
+        if fresh:
+            stride = stride // DENSER if stride >= 2 * DENSER else 1
         part = h if stride == 1 else stride * h[::stride]
-        if gram is None or fresh or np.abs(part - gram.weight).sum() > DRIFT * gram.total:
+        drift = DRIFT if stride == 1 else DRIFT_OF_SAMPLE
+        if gram is None or fresh or np.abs(part - gram.weight).sum() > drift * gram.total:
             gram = self.state.gram = _Gram(part, self.free and float(part.sum()) > 0, stride)
         self.fresh = gram.weight is h
         self.gram = gram
@@ -367,10 +376,11 @@ class _Local:
         """The rows a Gram matrix is made of."""
         if gram.stride == 1:
             return self.A
-        if self.state.sample is None:
+        sample = self.state.sample
+        if sample is None or sample.rows.n_rows != len(gram.weight):
             part = self.A.rows.every(gram.stride)
-            self.state.sample = Submatrix(part, np.arange(part.n_cols), self.n_threads)
-        return self.state.sample
+            sample = self.state.sample = Submatrix(part, np.arange(part.n_cols), self.n_threads)
+        return sample
 
     def step(self, x: FloatArray, accuracy: float) -> tuple[FloatArray, float]:
         """The minimiser of the model, and the step of the intercept."""
