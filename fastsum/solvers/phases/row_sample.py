@@ -20,6 +20,7 @@ LEAST_ROWS, SHARE = 1 << 15, 1 / 16  # of the sample
 LEAST_STRIDE = 4  # below this it costs as much as it saves
 ACCURACY = 2e-3  # of the null model's gap
 ROUNDS = 8
+ROWS_OF_COEFFICIENT = 50  # fewer, and the sample is fitted better than the data
 
 
 class RowSample(Phase):
@@ -53,8 +54,11 @@ class RowSample(Phase):
         for _ in range(ROUNDS):
             if (reached.gap <= wanted).all():
                 break
-            there, cost = phase.improve(there, reached, wanted, budget)
-            reached, passes = certifier(there), passes + cost
+            moved, cost = phase.improve(there, reached, wanted, budget)
+            passes += cost
+            if np.count_nonzero(moved[:-1]) * ROWS_OF_COEFFICIENT > len(y) * problem.K:
+                break
+            there, reached = moved, certifier(moved)
             there[-1] = reached.intercept
         return there, max(1, passes // stride)
 

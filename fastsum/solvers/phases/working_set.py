@@ -24,12 +24,9 @@ import numpy.typing as npt
 from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
+from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._quadratic import (
-    minimise_on_columns,
-    minimise_on_gram,
-    quadratic_gap,
-)
+from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
 from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
@@ -45,8 +42,7 @@ GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
 SHORTEST = 1e-8  # step of a line search
-DRIFT = 0.5  # of the weights of a Hessian that is used again; the more rows, the dearer a new one
-DRIFT_OF_SAMPLE = 0.1
+DRIFT, DRIFT_OF_SAMPLE = 0.5, 0.1  # of the weights of a Hessian used again: few rows are cheap
 # Rows of which the first Hessians are made: this many, as many a column, and a share of all.
 SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE = 1 << 15, 40, 1 / 16
 DENSER = 4  # times the rows where these do not suffice
@@ -227,7 +223,8 @@ class WorkingSet(Phase):
                 y = np.ascontiguousarray(y[:, b])
             s = problem.sample_weight
             self._tasks[b] = _kernels.Task(
-                problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s)
+                problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s
+            )
         return self._tasks[b]
 
     def _newton(
@@ -321,8 +318,7 @@ class _Local:
         n, p = problem.rows.n_rows, len(state.ids)
         self.stored, self.stride = phase.fits(p), 1
         if self.stored:
-            rows = max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)
-            self.stride = max(1, int(n / rows))
+            self.stride = max(1, int(n / max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)))
         self.u = np.empty((problem.rows.n_rows, 1))
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
@@ -361,7 +357,7 @@ class _Local:
         if fresh:
             stride = stride // DENSER if stride >= 2 * DENSER else 1
         part = h if stride == 1 else stride * h[::stride]
-        drift = DRIFT if stride == 1 else DRIFT_OF_SAMPLE
+        drift = DRIFT_OF_SAMPLE if stride > 1 else DRIFT if self.stored else 0.0
         if gram is None or fresh or np.abs(part - gram.weight).sum() > drift * gram.total:
             gram = self.state.gram = _Gram(part, self.free and float(part.sum()) > 0, stride)
         self.fresh = gram.weight is h
@@ -392,14 +388,9 @@ class _Local:
         if self.stored:
             minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy)
         else:
-            diagonal, mean = self.A.squares(gram.weight), None
-            if gram.centred:
-                mean = gram.mean
-                diagonal -= gram.total * mean**2
-            minimise_on_columns(
-                self.A.by_columns, gram.weight, mean, diagonal, q, x_new, self.l1, self.l2, size,
-                accuracy,
-            )  # fmt: skip
+            mean = gram.mean if gram.centred else None
+            model = ImplicitQuadratic(self.A, gram.weight, mean, self.l1, self.l2)
+            model.minimise(q, x_new, size, accuracy)
         self.shift = 0.0
         if gram.centred:
             self.shift = float(-self.slope / gram.total - gram.mean @ (x_new - x))
