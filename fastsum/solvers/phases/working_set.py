@@ -36,16 +36,14 @@ NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
 REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
-RADIUS = 4.0  # margins a first Newton step may want to move a row by
-WARM_RADIUS = 256.0  # the same from a start that is not 0
+RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
 SHORTEST = 1e-8  # step of a line search
 DRIFT, DRIFT_OF_SAMPLE = 0.5, 0.1  # of the weights of a Hessian used again: few rows are cheap
-# Rows of which the first Hessians are made: this many, as many a column, and a share of all.
-SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE = 1 << 15, 40, 1 / 16
-DENSER = 4  # times the rows where these do not suffice
+# Rows of the first Hessians: this many, as many a column, a share of all; then times DENSER.
+SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE, DENSER = 1 << 15, 40, 1 / 16, 4
 
 
 @dataclass
@@ -247,8 +245,7 @@ class WorkingSet(Phase):
             delta = x_new - x
             z_step = A.margins(delta, shift)
             predicted = local.predicted(x, x_new, z_step)
-            length = 1.0
-            rounding = 8 * EPS * abs(value)  # the gap still tells where the values do not
+            length, rounding = 1.0, 8 * EPS * abs(value)  # the gap tells where the values do not
             while length > SHORTEST and predicted <= rounding:
                 trial, z_new = x + length * delta, z + length * z_step
                 new_value = local.evaluate(z_new, trial)
