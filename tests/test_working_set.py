@@ -7,12 +7,13 @@ import scipy.sparse as sp
 from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
 from sklearn.linear_model import ElasticNet
 
-from fastsum import Problem
+from fastsum import Problem, prepare
 from fastsum._core import _working_set
 from fastsum.certificate import Certifier
 from fastsum.data import as_rows
 from fastsum.solvers.phases import working_set as module
-from fastsum.solvers.phases._quadratic import minimise_on_columns, minimise_on_gram
+from fastsum.solvers.phases._face import ImplicitQuadratic
+from fastsum.solvers.phases._quadratic import minimise_on_gram
 from fastsum.solvers.phases._submatrix import Submatrix
 from fastsum.solvers.phases.working_set import WorkingSet
 
@@ -96,13 +97,10 @@ def test_descent_finds_the_elastic_net(seed, l1_ratio):
         assert minimise_on_gram(H, q.copy(), x, l1, l2, size, 1e-14, n) <= 1e-14
         np.testing.assert_allclose(x, wanted, atol=1e-6)
         x = start.copy()
-        columns = Submatrix(as_rows(A), np.arange(25), 1).by_columns
+        model = ImplicitQuadratic(Submatrix(as_rows(A), np.arange(25), 1), weight, None, l1, l2)
         for _ in range(60):  # a model is minimised to a share of what it gains
             u = A @ x - y
-            minimise_on_columns(
-                columns, weight, None, H.diagonal().copy(), A.T @ u / n, x, l1, l2,
-                float(u @ u / n), 1e-14,
-            )  # fmt: skip
+            model.minimise(A.T @ u / n, x, float(u @ u / n), 1e-14)
         np.testing.assert_allclose(x, wanted, atol=1e-6)
 
 
@@ -299,3 +297,37 @@ def test_failure_forgets_the_old_hessian():
         W, _ = phase.improve(W, certificate, target, 9)
         certificate = certifier(W)
     assert certificate.gap[0] <= target[0]
+
+
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_rare_columns_are_dropped_and_the_certificate_stays(
+    monkeypatch, l1_ratio, weighted, values
+):
+    """At any point without them: that of all the columns, and no minimiser holds one."""
+    monkeypatch.setattr(prepare, "PREPARE_FROM", 0)
+    rng = np.random.default_rng(3)
+    n, d = 400, 300
+    X = sp.csr_array((rng.random((n, d)) < 0.4 * np.linspace(0.02, 1, d) ** 3).astype(float))
+    if values:
+        X.data *= rng.uniform(0.5, 1.5, X.nnz)
+    y = (X @ rng.standard_normal(d) + rng.standard_normal(n) > 0).astype(int)
+    s = rng.uniform(0.5, 2, n) if weighted else None
+    problem = Problem(X, y, alpha=0.02, l1_ratio=l1_ratio, sample_weight=s)
+    monkeypatch.setattr(prepare, "CACHED_COLUMNS", 1 << 8)
+    prepared = prepare.prepare(problem, 1, 0)
+    assert prepared.columns is not None and 10 < len(prepared.columns) < 0.8 * d
+    assert (np.diff(prepared.columns) > 0).all()
+    W = np.zeros((len(prepared.columns) + 1, 1))
+    W[:-1, 0] = rng.standard_normal(len(W) - 1) * 0.1
+    certificates = [
+        Certifier(problem, 1)(prepared.to_user(W)), Certifier(prepared.problem, 1)(W)
+    ]  # fmt: skip
+    for name in ("objective", "gap", "own_gap", "subgradient", "intercept"):
+        whole, part = (getattr(c, name) for c in certificates)
+        np.testing.assert_allclose(part, whole, rtol=1e-10, err_msg=name)
+    dropped = np.setdiff1d(np.arange(d), prepared.columns)
+    weight = np.full(n, 1 / n) if s is None else s / s.sum()
+    steepest = np.asarray(X.T @ weight)[dropped]  # |u_i| <= 1
+    assert (steepest <= 0.02 * l1_ratio).all()

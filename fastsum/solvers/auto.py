@@ -2,10 +2,11 @@
 
 Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
 figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
-penalty on separate outputs is solved by working sets; anything smooth by truncated Newton, after
-a few epochs of preconditioned SVRG where the data are large and sparse, after Newton on growing
-samples of the rows where they are many and dense, and in the space of the rows where those are
-few. A coupled l1 problem has no phase of its own yet and is left to SAGA.
+penalty on separate outputs is solved by working sets, on a sample first where the rows are many;
+anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the data are
+large and sparse, after Newton on growing samples of the rows where they are many and dense, and in
+the space of the rows where those are few. A coupled l1 problem has no phase of its own yet and is
+left to SAGA.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fastsum.solvers.phases.epochs import Epochs
 from fastsum.solvers.phases.growing_samples import GrowingSamples
 from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
+from fastsum.solvers.phases.row_sample import RowSample
 from fastsum.solvers.phases.row_space import RowSpaceNewton
 from fastsum.solvers.phases.working_set import WorkingSet
 
@@ -53,6 +55,7 @@ class Auto:
         self._gains: list[float] = []
         self._failures = 0
         self._separate_l1 = WorkingSet.serves(problem)
+        self._sample_first = RowSample.serves(problem)
         self._few_rows = RowSpaceNewton.serves(problem)
         self._samples_first = GrowingSamples.serves(problem)
         # softmax with too many unknowns for exact Newton steps
@@ -75,6 +78,9 @@ class Auto:
 
     def next(self) -> Phase:
         """The phase that goes on from here."""
+        if self._sample_first:
+            self._sample_first = False
+            return self._phase(RowSample)
         if self._separate_l1:
             return self._phase(WorkingSet)
         if self._few_rows:

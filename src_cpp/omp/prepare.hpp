@@ -22,6 +22,7 @@ inline void gather_rows_typed(const RowBlock* block, const int64_t* order, int64
                               To* values, int32_t n_threads) {
   const From* x = static_cast<const From*>(block->values);
   parallel_parts(n_order, n_threads, [&](int64_t, int64_t begin, int64_t end) {
+    const int64_t last = indptr[end];
     for (int64_t r = begin; r < end; ++r) {
       const int64_t i = order ? order[r] : r;
       const int64_t from = block->indptr[i], size = block->indptr[i + 1] - from;
@@ -32,10 +33,11 @@ inline void gather_rows_typed(const RowBlock* block, const int64_t* order, int64
       int64_t at = indptr[r];
       for (int64_t p = from; p < from + size; ++p) {
         const int32_t j = place[block->indices[p]];
-        if (j < 0) continue;
-        indices[at] = j;
-        if (x) values[at] = To(x[p]);
-        ++at;
+        if (at < last) {  // what is dropped is written too, and then over: the branch is predicted
+          indices[at] = j;
+          if (x) values[at] = To(x[p]);
+        }
+        at += j >= 0;
       }
     }
   });

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels, _working_set
+from fastsum._core import _working_set
 
 FloatArray = npt.NDArray[np.float64]
 ROUNDS = 400  # of sweeps
@@ -19,7 +19,6 @@ SWEEPS = 10
 PATIENCE = 30  # rounds that have not halved the gap
 MOST_ACTIVE = 2048  # coordinates of an exact solve
 MOST_PIVOTS = 100_000
-MOST_SWEEPS, SETTLED = 100, 0.02  # of descent on columns; of all gained, for a full sweep
 RIDGE = 1e-13  # of the mean diagonal: keeps a semidefinite H solvable
 
 
@@ -69,25 +68,6 @@ def _sweeps_left(gap: float, before: float, target: float) -> float:
     if not 0 < gap < before:
         return np.inf
     return float(SWEEPS * np.log(gap / max(target, 1e-300)) / np.log(before / gap))
-
-
-def minimise_on_columns(
-    columns: _kernels.Block,
-    weight: FloatArray,
-    mean: FloatArray | None,
-    diagonal: FloatArray,
-    g: FloatArray,
-    x: FloatArray,
-    l1: float,
-    l2: float,
-    size: float,
-    target: float,
-) -> None:
-    """The same with H = A' diag(weight) A from the columns of A, until little is gained."""
-    p, r = len(x), np.zeros(columns.n_cols)
-    q, active = g.copy(), np.empty(p, dtype=np.int32)
-    descent = _working_set.Descent(l1, l2, diagonal, x, q, size, active)
-    descent.on_columns(columns, g, weight, mean, r, target, SETTLED, MOST_SWEEPS)
 
 
 def quadratic_gap(x: FloatArray, q: FloatArray, l1: float, l2: float, size: float) -> float:

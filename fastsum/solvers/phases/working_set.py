@@ -24,12 +24,9 @@ import numpy.typing as npt
 from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
+from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._quadratic import (
-    minimise_on_columns,
-    minimise_on_gram,
-    quadratic_gap,
-)
+from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
 from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
@@ -38,15 +35,16 @@ GROWTH = 4  # times the support: columns of the next; half of that if they are d
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
 PATH = 0.3  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
+REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
-RADIUS = 4.0  # margins a first Newton step may want to move a row by
+RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
 SHORTEST = 1e-8  # step of a line search
-DRIFT = 0.5  # of the weights of a Hessian that is used again
-# Rows of which the first Hessians are made: this many, as many a column, and a share of all.
-SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE = 1 << 15, 40, 1 / 16
+DRIFT, DRIFT_OF_SAMPLE = 0.5, 0.1  # of the weights of a Hessian used again: few rows are cheap
+# Rows of the first Hessians: this many, as many a column, a share of all; then times DENSER.
+SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE, DENSER = 1 << 15, 40, 1 / 16, 4
 
 
 @dataclass
@@ -112,9 +110,11 @@ class WorkingSet(Phase):
         if state.on_path:
             l1 = near
         complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
-        accuracy = state.tighter * max(0.3 * target, 1e-5 * gap) if complete else 0.0
+        accuracy = state.tighter * max(0.3 * target, REDUCTION * gap) if complete else 0.0
         x = W[state.ids, b].astype(np.float64)
         start = x.copy()
+        if state.calls == 1 and x.any():
+            state.radius = WARM_RADIUS
         if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
             intercept += self._squared(b, state, x, gradient[state.ids], l1, accuracy)
             passes = 1.0
@@ -257,8 +257,7 @@ class WorkingSet(Phase):
             delta = x_new - x
             z_step = A.margins(delta, shift)
             predicted = local.predicted(x, x_new, z_step)
-            length = 1.0
-            rounding = 8 * EPS * abs(value)  # the gap still tells where the values do not
+            length, rounding = 1.0, 8 * EPS * abs(value)  # the gap tells where the values do not
             while length > SHORTEST and predicted <= rounding:
                 trial, z_new = x + length * delta, z + length * z_step
                 new_value = local.evaluate(z_new, trial)
@@ -330,8 +329,7 @@ class _Local:
         if not problem.rows.sparse:  # one sweep over fewer rows than columns costs less than H
             self.stored = self.stored and n >= p
         if self.stored:
-            rows = max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)
-            self.stride = max(1, int(n / rows))
+            self.stride = max(1, int(n / max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)))
         self.u = np.empty((problem.rows.n_rows, 1))
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
@@ -366,9 +364,12 @@ class _Local:
         gap = quadratic_gap(x, self.g, self.l1, self.l2, self.size)
         h *= self.weight
         self.h, gram = h, self.state.gram
-        stride = 1 if fresh else self.stride if gram is None else gram.stride
+        stride = self.stride if gram is None else gram.stride
+        if fresh:
+            stride = stride // DENSER if stride >= 2 * DENSER else 1
         part = h if stride == 1 else stride * h[::stride]
-        if gram is None or fresh or np.abs(part - gram.weight).sum() > DRIFT * gram.total:
+        drift = DRIFT_OF_SAMPLE if stride > 1 else DRIFT if self.stored else 0.0
+        if gram is None or fresh or np.abs(part - gram.weight).sum() > drift * gram.total:
             gram = self.state.gram = _Gram(part, self.free and float(part.sum()) > 0, stride)
         self.fresh = gram.weight is h
         self.gram = gram
@@ -382,10 +383,11 @@ class _Local:
         """The rows a Gram matrix is made of."""
         if gram.stride == 1:
             return self.A
-        if self.state.sample is None:
+        sample = self.state.sample
+        if sample is None or sample.rows.n_rows != len(gram.weight):
             part = self.A.rows.every(gram.stride)
-            self.state.sample = Submatrix(part, np.arange(part.n_cols), self.n_threads)
-        return self.state.sample
+            sample = self.state.sample = Submatrix(part, np.arange(part.n_cols), self.n_threads)
+        return sample
 
     def step(self, x: FloatArray, accuracy: float) -> tuple[FloatArray, float]:
         """The minimiser of the model, and the step of the intercept."""
@@ -397,14 +399,9 @@ class _Local:
         if self.stored:
             minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, len(self.u))
         else:
-            diagonal, mean = self.A.squares(gram.weight), None
-            if gram.centred:
-                mean = gram.mean
-                diagonal -= gram.total * mean**2
-            minimise_on_columns(
-                self.A.by_columns, gram.weight, mean, diagonal, q, x_new, self.l1, self.l2, size,
-                accuracy,
-            )  # fmt: skip
+            mean = gram.mean if gram.centred else None
+            model = ImplicitQuadratic(self.A, gram.weight, mean, self.l1, self.l2)
+            model.minimise(q, x_new, size, accuracy)
         self.shift = 0.0
         if gram.centred:
             self.shift = float(-self.slope / gram.total - gram.mean @ (x_new - x))
