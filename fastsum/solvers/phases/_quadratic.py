@@ -16,7 +16,7 @@ from fastsum._core import _kernels, _working_set
 FloatArray = npt.NDArray[np.float64]
 ROUNDS = 400
 SWEEPS = 10  # a round
-FIRST, SLOW = 0.25, 0.5  # of the active coordinates: sweeps before pivots, and without them
+FIRST, SLOW = 0.1, 0.5  # of the active coordinates: sweeps before pivots, and without them
 PATIENCE = 30  # rounds that have not halved the gap
 MOST_ACTIVE = 2048  # coordinates of an exact solve
 MOST_PIVOTS = 100_000
@@ -46,11 +46,12 @@ def minimise_on_gram(
     for made in range(ROUNDS):
         gap, _ = descent.on_gram(H, target, 0.0, SWEEPS)
         stalled = 0 if gap < 0.5 * best else stalled + 1
-        if gap <= target or stalled > PATIENCE:
+        if gap <= target or (exact and stalled > PATIENCE):
             break
         k = int(np.count_nonzero(x))
         pays = made * SWEEPS >= FIRST * min(k, rank) and made > 0
         pays = pays and _sweeps_left(gap, before, target) > SLOW * min(k, rank)
+        pays = pays or stalled > PATIENCE
         before, best = gap, min(best, gap)
         if not pays or exact:
             continue

@@ -38,6 +38,7 @@ GROWTH = 4  # times the support: columns of the next; half of that if they are d
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
 PATH = 0.2  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
+LOOSE = 0.3  # the same for the squared loss on dense data
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS = 4.0  # margins a first Newton step may want to move a row by
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
@@ -211,7 +212,8 @@ class WorkingSet(Phase):
         start = x.copy()
         size = float(self.weight @ (u * u))
         l2 = float(penalty.l2[b])
-        accuracy = accuracy or SHARE * quadratic_gap(x, q, l1, l2, size)
+        share = SHARE if self.problem.rows.sparse else LOOSE
+        accuracy = accuracy or share * quadratic_gap(x, q, l1, l2, size)
         minimise_on_gram(H, q, x, l1, l2, size, accuracy, self.problem.rows.n_rows)
         return float(mean @ (start - x))
 
