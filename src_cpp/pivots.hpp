@@ -67,6 +67,7 @@ struct Pivots {
   Factor factor;
   double *excess, *dq, *d, *sign, *turn;  // excess < 0 marks the active coordinates
   int64_t k;
+  double common;  // excess of those that were not active
 
   // Moves x by u d on the active coordinates (and on `extra` by u); q and size follow.
   void advance(double u, int64_t extra, double extra_sign) {
@@ -114,7 +115,7 @@ struct Pivots {
     const int64_t j = a.active[i];
     a.x[j] = 0;
     const double above = std::fabs(a.q[j]) - a.l1;
-    excess[j] = above > 0 ? above : 0;
+    excess[j] = above > common ? above : common;
     factor.remove(i, k, turn);
     for (--k; i < k; ++i) {
       a.active[i] = a.active[i + 1];
@@ -166,15 +167,15 @@ struct Pivots {
   }
 
   bool start() {
-    double top = a.l1;
     k = 0;
+    common = 0;
     for (int64_t j = 0; j < a.p; ++j) excess[j] = 0;
     for (int64_t j = 0; j < a.p; ++j)
       if (a.x[j] != 0 && !enter(j, a.x[j] > 0 ? 1.0 : -1.0, false)) return false;
     for (int64_t j = 0; j < a.p; ++j)
-      if (excess[j] >= 0 && std::fabs(a.q[j]) > top) top = std::fabs(a.q[j]);
+      if (excess[j] >= 0 && std::fabs(a.q[j]) - a.l1 > common) common = std::fabs(a.q[j]) - a.l1;
     for (int64_t j = 0; j < a.p; ++j)
-      if (excess[j] >= 0 && std::fabs(a.q[j]) > a.l1) excess[j] = top - a.l1;
+      if (excess[j] >= 0) excess[j] = common;
     return true;
   }
 
@@ -208,6 +209,7 @@ struct Pivots {
     advance(u, -1, 0);
     for (int64_t j = 0; j < a.p; ++j)
       if (excess[j] > 0) excess[j] *= 1 - u;
+    common *= 1 - u;
     if (entering >= 0) return enter(entering, a.q[entering] > 0 ? -1.0 : 1.0, true);
     if (zero >= 0) leave(zero);
     return zero >= 0;

@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
-from sklearn.linear_model import ElasticNet
+from sklearn.linear_model import ElasticNet, lars_path
 
 from fastsum import Problem, prepare
 from fastsum._core import _working_set
@@ -102,6 +102,74 @@ def test_descent_finds_the_elastic_net(seed, l1_ratio):
             u = A @ x - y
             model.minimise(A.T @ u / n, x, float(u @ u / n), 1e-14)
         np.testing.assert_allclose(x, wanted, atol=1e-6)
+
+
+def pivoted(A, y, l1, l2, start):
+    """(x, gap, pivots) of exact pivots alone from a start."""
+    n, p = A.shape
+    x, u = start.copy(), A @ start - y
+    H, q, size = A.T @ A / n, A.T @ u / n, u @ u / n
+    active, cap = np.empty(p, dtype=np.int32), p + 1
+    descent = _working_set.Descent(l1, l2, H.diagonal().copy(), x, q, size, active)
+    gap, pivots = descent.pivots(H, 0.0, 1000, np.empty(cap * cap + 5 * cap + 2 * p), cap)
+    u = A @ x - y
+    np.testing.assert_allclose(q, A.T @ u / n, atol=1e-12)
+    np.testing.assert_allclose(descent.size, u @ u / n, rtol=1e-9, atol=1e-12)
+    return x, gap, pivots
+
+
+def kkt_residual(A, y, l1, l2, x):
+    """How far x is from optimal: the largest violation of the subgradient condition."""
+    g = A.T @ (A @ x - y) / len(y) + l2 * x
+    return np.where(x != 0, np.abs(g + l1 * np.sign(x)), np.maximum(np.abs(g) - l1, 0)).max()
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+@pytest.mark.parametrize("shape", [(40, 25), (12, 60)])
+@pytest.mark.parametrize("seed", range(5))
+def test_pivots_end_at_the_optimum(seed, shape, l2):
+    """From 0 and from dense starts, whose columns depend on each other where p > n."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal(shape) + 2.0 * rng.standard_normal((shape[0], 1))
+    y = rng.standard_normal(shape[0])
+    for l1 in (0.3, 0.01, 0.0001):
+        for start in (np.zeros(shape[1]), rng.standard_normal(shape[1])):
+            x, gap, pivots = pivoted(A, y, l1, l2, start)
+            assert kkt_residual(A, y, l1, l2, x) <= 1e-11
+            assert gap <= 1e-11 and pivots < 500
+            assert l2 > 0 or np.count_nonzero(x) <= shape[0]
+
+
+def test_lasso_pivots_are_the_steps_of_lars():
+    """From 0 the homotopy is the LARS path: one pivot for each of its events, and the last step."""
+    rng = np.random.default_rng(8)
+    A, y = rng.standard_normal((30, 50)), rng.standard_normal(30)
+    alphas, _, path = lars_path(A, y, method="lasso", alpha_min=0.02)
+    x, _, pivots = pivoted(A, y, 0.02, 0.0, np.zeros(50))
+    np.testing.assert_allclose(x, path[:, -1], atol=1e-10)
+    assert abs(pivots - len(alphas)) <= 1
+
+
+def test_pivots_with_equal_and_empty_columns():
+    rng = np.random.default_rng(9)
+    A = rng.standard_normal((20, 8))
+    A = np.hstack([A, A, -A, np.zeros((20, 2))])
+    y = rng.standard_normal(20)
+    for start in (np.zeros(26), np.ones(26)):
+        x, gap, pivots = pivoted(A, y, 0.02, 0.0, start)
+        assert kkt_residual(A, y, 0.02, 0.0, x) <= 1e-12 and gap <= 1e-12 and pivots < 100
+        wanted = ElasticNet(alpha=0.02, l1_ratio=1.0, fit_intercept=False, tol=1e-14).fit(A, y)
+        np.testing.assert_allclose(A @ x, A @ wanted.coef_, atol=1e-6)
+
+
+def test_pivots_stop_where_there_is_no_room():
+    A, y = quadratic(1)
+    x, q, n = np.zeros(25), -A.T @ y / len(y), len(y)
+    H, active = A.T @ A / n, np.empty(25, dtype=np.int32)
+    descent = _working_set.Descent(0.001, 0.0, H.diagonal().copy(), x, q, y @ y / n, active)
+    gap, _ = descent.pivots(H, 0.0, 1000, np.empty(9 + 15 + 50), 3)
+    assert np.count_nonzero(x) <= 3 and gap > 1e-6
+    np.testing.assert_allclose(q, A.T @ (A @ x - y) / n, atol=1e-12)
 
 
 def test_descent_reports_the_duality_gap():

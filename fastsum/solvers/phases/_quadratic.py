@@ -14,12 +14,12 @@ import numpy.typing as npt
 from fastsum._core import _working_set
 
 FloatArray = npt.NDArray[np.float64]
-ROUNDS = 400  # of sweeps
-SWEEPS = 10
+ROUNDS = 400
+SWEEPS = 10  # a round
+FIRST, SLOW = 0.1, 0.5  # of the active coordinates: sweeps before pivots, and without them
 PATIENCE = 30  # rounds that have not halved the gap
 MOST_ACTIVE = 2048  # coordinates of an exact solve
 MOST_PIVOTS = 100_000
-RIDGE = 1e-13  # of the mean diagonal: keeps a semidefinite H solvable
 
 
 def minimise_on_gram(
@@ -42,13 +42,15 @@ def minimise_on_gram(
     )
     cap = min(p, MOST_ACTIVE if l2 > 0 else min(rank, MOST_ACTIVE)) + 1
     before, best, stalled, exact = np.inf, np.inf, 0, False
-    for _ in range(ROUNDS):
+    for made in range(ROUNDS):
         gap, _ = descent.on_gram(H, target, 0.0, SWEEPS)
         stalled = 0 if gap < 0.5 * best else stalled + 1
-        if gap <= target or stalled > PATIENCE:
+        if gap <= target or (exact and stalled > PATIENCE):
             break
-        k = np.count_nonzero(x)
-        pays = best < np.inf and _sweeps_left(gap, before, target) > 0.5 * min(k, rank)
+        k = int(np.count_nonzero(x))
+        pays = made * SWEEPS >= FIRST * min(k, rank) and made > 0
+        pays = pays and _sweeps_left(gap, before, target) > SLOW * min(k, rank)
+        pays = pays or stalled > PATIENCE
         before, best = gap, min(best, gap)
         if not pays or exact:
             continue

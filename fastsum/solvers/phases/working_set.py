@@ -30,12 +30,13 @@ from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
 from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
-LEAST = 512  # columns of a first working set; half of that if they are dense
+LEAST = 512  # columns of a first working set; an eighth of that if they are dense
 GROWTH = 4  # times the support: columns of the next; half of that if they are dense
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
-PATH = 0.3  # of the largest gradient: l1 of the next subproblem on the path
+PATH = 0.2  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
 REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
+LOOSE = 0.3  # the same for the squared loss on dense data
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
@@ -142,9 +143,10 @@ class WorkingSet(Phase):
         new = support[~inside[support]]
         inside[new] = True
         held = len(state.ids) + len(new)
-        half = 1 if self.problem.rows.sparse else 2
-        grown = max(len(support), LEAST // 16) if state.on_path else held // 2
-        room = max(LEAST // half - held, GROWTH // half * len(support) - held, grown)
+        sparse = self.problem.rows.sparse
+        least, growth = (LEAST, GROWTH) if sparse else (-(-LEAST // 8), GROWTH // 2)
+        grown = max(len(support), least // 2) if state.on_path else held // 2
+        room = max(least - held, growth * len(support) - held, grown)
         if state.alive is None:
             out = np.flatnonzero(score > NEAR * l1)
         else:
@@ -217,7 +219,8 @@ class WorkingSet(Phase):
         start = x.copy()
         size = float(self.weight @ (u * u))
         l2 = float(penalty.l2[b])
-        accuracy = accuracy or SHARE * quadratic_gap(x, q, l1, l2, size)
+        share = SHARE if self.problem.rows.sparse else LOOSE
+        accuracy = accuracy or share * quadratic_gap(x, q, l1, l2, size)
         minimise_on_gram(H, q, x, l1, l2, size, accuracy, self.problem.rows.n_rows)
         return float(mean @ (start - x))
 
