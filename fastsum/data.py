@@ -158,9 +158,7 @@ class Rows:
         out[:-1] = sums.T
         return out
 
-    def _dense_parts(
-        self, dtype: np.dtype[Any], K: int
-    ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    def _dense_parts(self, dtype: np.dtype[Any], K: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """Runs of dense rows as BLAS takes them, and where each begins.
 
         For passes with several columns: BLAS is four times as fast there as a loop over rows, and

@@ -109,7 +109,7 @@ def test_every_so_many_rows(storage, step, n_blocks):
 
 
 def made(problem, curvature):
-    return BlockPreconditioner(problem, curvature, problem.l2, 1)
+    return BlockPreconditioner(problem, curvature, 1, 10.0)
 
 
 def as_matrix(M, d, K):

@@ -59,9 +59,7 @@ class LBFGS(Phase):
         B, C = columns.n_problems, columns.n_outputs
         sums = np.zeros((self.n_threads, B + K * (1 + C)))
         work = np.empty(self.n_threads * (2 * K + C**2))
-        _kernels.loss_terms(
-            problem.task, u, np.zeros(K), u, False, sums, work, self.n_threads
-        )
+        _kernels.loss_terms(problem.task, u, np.zeros(K), u, False, sums, work, self.n_threads)
         s, S = problem.sample_weight, problem.total_weight
         r = u if s is None else u * s[:, None]
         g = np.empty_like(W)

@@ -74,7 +74,7 @@ class NewtonCG(Phase):
     def failed(self) -> None:
         """The step was too long."""
         # a shorter step that fails as well is rounding: a new direction is next
-        self._failed = self._far = not self._failed and self._delta.any()
+        self._failed = self._far = not self._failed and bool(self._delta.any())
 
     def _along(self, length: FloatArray) -> Weights:
         """The point at the lengths (K,); under an l1 part coefficients that change sign are 0."""

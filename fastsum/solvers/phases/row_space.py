@@ -7,8 +7,8 @@ Step      delta = -(l2 I + X' P X)^{-1} g by Woodbury's identity, with K = X X' 
           R = (I - q q') D^{1/2} with q = D^{1/2} 1 / |D^{1/2} 1|
 Cost      n^2 d once; n^3 / 3 and two passes a step
 Rate      quadratic near the optimum; exact in one step for the squared loss
-Source    the dual of ridge regression: Saunders, Gammerman, Vovk, ICML 1998; Newton in it: Chapelle,
-          Neural Computation 2007, section 3
+Source    the dual of ridge regression: Saunders, Gammerman, Vovk, ICML 1998; Newton in it:
+          Chapelle, Neural Computation 2007, section 3
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class RowSpaceNewton(Phase):
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
         self._length, self._retry = 1.0, False
-        self._start, self._delta = np.empty(0), np.empty(0)
+        self._start: FloatArray = np.empty(0)
+        self._delta: FloatArray = np.empty(0)
         with blas_threads(n_threads, problem.rows.nnz):
             X = problem.rows.matrix()
             K = X @ X.T
@@ -61,7 +62,7 @@ class RowSpaceNewton(Phase):
         problem, w = self.problem, W.astype(np.float64)
         g = self.certifier.gradient + problem.l2 * w[:-1]
         c = self.certifier.weighted_curvature()
-        delta = np.zeros(w.shape)
+        delta: FloatArray = np.zeros(w.shape)
         Xg = np.empty((problem.rows.n_rows, problem.K))
         problem.rows.margins(np.vstack([g, np.zeros((1, problem.K))]), self.n_threads, Xg)
         inner, shift = np.empty_like(Xg), np.zeros(problem.K)
