@@ -164,7 +164,7 @@ def test_a_failure_halves_the_step(monkeypatch):
         module._phases, "svrg_epoch", lambda *args: (rates.append(args[5][0, 0, 1]), kernel(*args))
     )
     phase.improve(W, certificate, np.zeros(1), 10)
-    phase.failed()
+    phase.failed(np.array([True]))
     certifier(W)
     phase.improve(W, certificate, np.zeros(1), 10)
     assert rates[1] == pytest.approx(rates[0] / 2)

@@ -360,7 +360,7 @@ def test_failure_forgets_the_old_hessian():
     target = 1e-10 * certifier.tolerance_scale()
     phase.improve(W, certifier.null, target, 9)
     certificate = certifier(W)  # back to the start
-    phase.failed()
+    phase.failed(np.array([True]))
     for _ in range(4):
         W, _ = phase.improve(W, certificate, target, 9)
         certificate = certifier(W)

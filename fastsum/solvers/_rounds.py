@@ -82,13 +82,12 @@ class Rounds(Run):
         there = self.certifier(W)
         with np.errstate(invalid="ignore"):
             better = there.objective <= here.objective + ROUNDING * np.abs(here.objective)
-        failed = not better.all()
-        if failed:
+        if not better.all():
             columns = np.repeat(~better, self.problem.columns.n_outputs)
             W[:, columns] = start[:, columns]
             there = self.certifier(W)
         gain = float((here.objective - there.objective).sum())
-        self.method.saw(phase, gain, float(there.objective.sum()), failed)
+        self.method.saw(phase, gain, float(there.objective.sum()), ~better)
         self.phase = phase.name
         return self._accept(W, there)
 

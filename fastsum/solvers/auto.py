@@ -11,6 +11,9 @@ left to SAGA.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from fastsum.certificate import Certifier
 from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
@@ -52,8 +55,7 @@ class Auto:
         self._phases: dict[type[Phase], Phase] = {}
         self._arguments = problem, certifier, n_threads
         self._seed = seed
-        self._gains: list[float] = []
-        self._failures = 0
+        self._last_gain = np.inf
         self._separate_l1 = WorkingSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
         self._few_rows = RowSpaceNewton.serves(problem)
@@ -94,20 +96,19 @@ class Auto:
             return self._phase(Epochs)
         return self._phase(NewtonCG)
 
-    def saw(self, phase: Phase, gain: float, value: float, failed: bool) -> None:
-        """Takes note of what a phase gained, the fall of the objective, and where it is now."""
-        if failed:
-            phase.failed()
-            self._failures += 1
+    def saw(self, phase: Phase, gain: float, value: float, worse: npt.NDArray[np.bool_]) -> None:
+        """Takes note of a round: how far the objective fell, to what value, where it rose (B,)."""
+        if worse.any():
+            phase.failed(worse)
         if isinstance(phase, LBFGS):
             self._descend = gain > SLOW * abs(value)
-        elif isinstance(phase, NewtonCG) and self._coupled and failed:
+        elif isinstance(phase, NewtonCG) and self._coupled and worse.any():
             self._descend = True
-        if isinstance(phase, Epochs):
+        elif isinstance(phase, Epochs):
             self._epochs_left -= 1
-            self._gains.append(gain)
-            flat = len(self._gains) > 1 and self._gains[-1] > FLATTENED * self._gains[-2]
-            if failed or flat:
+            flat = not worse.any() and gain > FLATTENED * self._last_gain
+            self._last_gain = np.inf if worse.any() else gain
+            if flat:
                 self._epochs_left = 0
 
     def _phase(self, kind: type[Phase]) -> Phase:

@@ -33,5 +33,8 @@ class Phase(ABC):
         wanted.
         """
 
-    def failed(self) -> None:  # noqa: B027 (most phases only make points that are better)
-        """The last point was worse than the one before; take a safer step from there."""
+    def failed(self, worse: npt.NDArray[np.bool_]) -> None:  # noqa: B027 (most only improve)
+        """The last point was worse for the problems `worse` (B,), which are back at the one before.
+
+        A safer step should be next.
+        """

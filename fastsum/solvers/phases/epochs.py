@@ -15,6 +15,7 @@ Safety    a row with L_i > 1 / eta is taken with c_i smaller, so that no step ov
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastsum._core import _kernels, _phases
 from fastsum.certificate import Certificate, Certifier
@@ -99,7 +100,7 @@ class Epochs(Phase):
         )
         return one[:, :1].astype(problem.dtype), 1
 
-    def failed(self) -> None:
+    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """The step was too long."""
         self._slower *= 0.5
 

@@ -72,6 +72,6 @@ class GrowingSamples(Phase):
                 if (gain <= error * np.abs(here.objective)).all():
                     break
             else:
-                newton.failed()
+                newton.failed(np.ones(len(here.objective), dtype=bool))
                 here = certifier(W)
         return W, passes

@@ -52,7 +52,7 @@ class NewtonCG(Phase):
         self._last_norm: FloatArray | None = None
         self._plain: FloatArray | None = None
         self._start, self._delta = np.empty(0), np.empty(0)
-        self._failed, self._far = False, False
+        self._failed, self._shortened, self._far = False, False, False
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
@@ -60,7 +60,9 @@ class NewtonCG(Phase):
         """W + delta; after a failure W + t delta for the best t."""
         if self._failed:
             self._failed = False
+            self._start = W.astype(np.float64)
             return self._along(self._best_length()), 1
+        self._shortened = False
         w = W.astype(np.float64)
         g = self._gradient(w)
         c = self.certifier.weighted_curvature()
@@ -71,10 +73,12 @@ class NewtonCG(Phase):
         self._start, self._delta = w, delta
         return self._along(np.ones(W.shape[1])), products
 
-    def failed(self) -> None:
+    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """The step was too long."""
+        self._delta[:, ~worse[self._group]] = 0.0
         # a shorter step that fails as well is rounding: a new direction is next
-        self._failed = self._far = not self._failed and bool(self._delta.any())
+        self._failed = self._far = not self._shortened and bool(self._delta.any())
+        self._shortened = self._failed
 
     def _along(self, length: FloatArray) -> Weights:
         """The point at the lengths (K,); under an l1 part coefficients that change sign are 0."""

@@ -14,6 +14,7 @@ Source    the dual of ridge regression: Saunders, Gammerman, Vovk, ICML 1998; Ne
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse as sp
 
@@ -58,6 +59,7 @@ class RowSpaceNewton(Phase):
         """W + t delta; after a failure a shorter step along the same direction."""
         if self._retry:
             self._retry = False
+            self._start = W.astype(np.float64)
             return self._along(), 1
         problem, w = self.problem, W.astype(np.float64)
         g = self.certifier.gradient + problem.l2 * w[:-1]
@@ -79,8 +81,9 @@ class RowSpaceNewton(Phase):
         self._start, self._delta, self._length = w, delta, 1.0
         return self._along(), min(2, budget)
 
-    def failed(self) -> None:
+    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """The step was too long."""
+        self._delta[:, ~worse] = 0.0
         self._length *= SHORTER
         self._retry = self._length >= SHORTEST
 

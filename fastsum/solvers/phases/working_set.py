@@ -127,7 +127,7 @@ class WorkingSet(Phase):
         W[-1, b] = intercept if self.problem.fit_intercept else 0.0
         return passes
 
-    def failed(self) -> None:
+    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """Forgets what the last step was built on; short steps again."""
         self._gram = _Gram(self.weight, self.problem.fit_intercept)
         for state in self._states:
