@@ -9,7 +9,7 @@ from reference.arrays import arrays_of
 from fastsum import Problem, minimize
 from fastsum.certificate import Certifier
 from fastsum.result import Status
-from fastsum.solvers.phases import _preconditioner, newton_cg
+from fastsum.solvers.phases import _preconditioner
 from fastsum.solvers.phases._preconditioner import BlockPreconditioner, own_curvature
 from fastsum.solvers.phases.newton_cg import NewtonCG
 

@@ -37,6 +37,7 @@ PATH = 0.2  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
 REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
 LOOSE = 0.3  # the same for the squared loss on dense data
+SMALL, EXACT = 128, 1e-9  # columns of a set whose subproblem is solved to this part of the gap
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
@@ -61,6 +62,7 @@ class _State:
     tighter: float = 1.0  # than the accuracy asked for, since that gained nothing
     calls: int = 0
     on_path: bool = False  # to the l1 asked for, from larger ones
+    path: float = np.inf  # the last of these
     screened: float = np.inf  # gap of the last screening
 
 
@@ -72,7 +74,10 @@ class WorkingSet(Phase):
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
         dense = not problem.rows.sparse
-        self._states = [_State(on_path=dense) for _ in range(problem.columns.n_problems)]
+        self._states = [
+            _State(on_path=dense and problem.rows.n_cols > SMALL)
+            for _ in range(problem.columns.n_problems)
+        ]
         self._tasks: dict[int, _kernels.Task] = {}
         self._deviation: FloatArray | None = None
         self._mean: FloatArray | None = None
@@ -106,12 +111,14 @@ class WorkingSet(Phase):
         state, l1 = self._states[b], float(self.problem.penalty.l1[b])
         score = np.abs(gradient)
         self._screen(state, score, b, gap)
-        near = PATH * float(score.max(initial=0.0))
-        state.on_path = state.on_path and near > 1.5 * l1
+        state.path = PATH * min(float(score.max(initial=0.0)), state.path)
+        state.on_path = state.on_path and state.path > 1.5 * l1
         if state.on_path:
-            l1 = near
+            l1 = state.path
         complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
         accuracy = state.tighter * max(0.3 * target, REDUCTION * gap) if complete else 0.0
+        if complete and len(state.ids) <= SMALL:
+            accuracy = EXACT * gap  # costs nothing
         x = W[state.ids, b].astype(np.float64)
         start = x.copy()
         if state.calls == 1 and x.any():
