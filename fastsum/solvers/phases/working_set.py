@@ -106,7 +106,9 @@ class WorkingSet(Phase):
         state, l1 = self._states[b], float(self.problem.penalty.l1[b])
         score = np.abs(gradient)
         self._screen(state, score, b, gap)
-        near = PATH * float(score.max(initial=0.0))
+        # at a minimiser the gradient of the support is l1 + l2 |w|: only l1 of it tells the path
+        slope = gradient + self.problem.penalty.l2[b] * W[:-1, b]
+        near = PATH * float(np.abs(slope).max(initial=0.0))
         state.on_path = state.on_path and near > 1.5 * l1
         if state.on_path:
             l1 = near
