@@ -138,7 +138,8 @@ class BlockPreconditioner:
                 break
             ridge, self.exact = max(100.0 * ridge, 1e-12 * size), False
         # what is left of each column beside those before it
-        self.definite &= bool((factor[diagonal] ** 2 > SINGULAR * before).all())
+        left = factor[diagonal] ** 2
+        self.definite &= bool(((left > SINGULAR * before) & (before > SMALLEST)).all())
         return factor
 
     def __call__(self, r: FloatArray) -> FloatArray:

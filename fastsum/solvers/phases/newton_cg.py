@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
+from fastsum.solvers.phases._curvature import RaisedCurvature
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
@@ -46,24 +47,26 @@ class NewtonCG(Phase):
         super().__init__(problem, certifier, n_threads)
         C = problem.columns.n_outputs
         self._group = np.repeat(np.arange(problem.columns.n_problems), C)
+        self._curvature = RaisedCurvature(problem, certifier)
         self._preconditioner: BlockPreconditioner | None = None
         self._passes, self._products = FIRST, 0
         self._made_at: FloatArray = np.empty(0)  # the curvature it is of
         self._last_norm: FloatArray | None = None
         self._plain: FloatArray | None = None
         self._start, self._delta = np.empty(0), np.empty(0)
-        self._failed, self._far = False, False
+        self._failed, self._shortened, self._far = False, False, False
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
         """W + delta; after a failure W + t delta for the best t."""
         if self._failed:
-            self._failed = False
+            self._failed, self._shortened = False, True
             return self._along(self._best_length()), 1
+        self._shortened = False
         w = W.astype(np.float64)
         g = self._gradient(w)
-        c = self.certifier.weighted_curvature()
+        c = self._curvature(certificate)
         M = self._preconditioned_by(c)
         self._plain = self._scales_without_preconditioner(c, M)
         delta, products = self._solve(g, c, M, target, budget)
@@ -74,7 +77,7 @@ class NewtonCG(Phase):
     def failed(self) -> None:
         """The step was too long."""
         # a shorter step that fails as well is rounding: a new direction is next
-        self._failed = self._far = not self._failed and self._delta.any()
+        self._failed = self._far = not self._shortened and bool(self._delta.any())
 
     def _along(self, length: FloatArray) -> Weights:
         """The point at the lengths (K,); under an l1 part coefficients that change sign are 0."""

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
+from fastsum.solvers.phases._curvature import RaisedCurvature
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.threads import blas_threads
 
@@ -34,6 +35,7 @@ class RowSpaceNewton(Phase):
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
+        self._curvature = RaisedCurvature(problem, certifier)
         self._length, self._retry = 1.0, False
         self._start, self._delta = np.empty(0), np.empty(0)
         with blas_threads(n_threads, problem.rows.nnz):
@@ -60,7 +62,7 @@ class RowSpaceNewton(Phase):
             return self._along(), 1
         problem, w = self.problem, W.astype(np.float64)
         g = self.certifier.gradient + problem.l2 * w[:-1]
-        c = self.certifier.weighted_curvature()
+        c = self._curvature(certificate)
         delta = np.zeros(w.shape)
         Xg = np.empty((problem.rows.n_rows, problem.K))
         problem.rows.margins(np.vstack([g, np.zeros((1, problem.K))]), self.n_threads, Xg)
