@@ -51,7 +51,7 @@ class BlockPreconditioner:
     def __init__(self, problem: Problem, curvature: FloatArray, n_threads: int, passes: float):
         self.problem, self.n_threads = problem, n_threads
         rows, C, K = problem.rows, problem.columns.n_outputs, problem.K
-        n, d = rows.n_rows, rows.n_cols
+        d = rows.n_cols
         own = own_curvature(curvature, C)
         self.coupled = C > 1 and K == C and (d + 1) * C <= MOST_EXACT
         p, step = self._size(passes * rows.nnz * K + FREE)

@@ -7,8 +7,8 @@ Step      delta = -(l2 I + X' P X)^{-1} g by Woodbury's identity, with K = X X' 
           R = (I - q q') D^{1/2} with q = D^{1/2} 1 / |D^{1/2} 1|
 Cost      n^2 d once; n^3 / 3 and two passes a step
 Rate      quadratic near the optimum; exact in one step for the squared loss
-Source    the dual of ridge regression: Saunders, Gammerman, Vovk, ICML 1998; Newton in it: Chapelle,
-          Neural Computation 2007, section 3
+Source    the dual of ridge regression: Saunders, Gammerman, Vovk, ICML 1998; Newton in it:
+          Chapelle, Neural Computation 2007, section 3
 """
 
 from __future__ import annotations
@@ -19,25 +19,21 @@ import scipy.sparse as sp
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.solvers.phases._curvature import RaisedCurvature
-from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
+from fastsum.solvers.phases._newton_step import NewtonStep
+from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.threads import blas_threads
 
 # Steps of this method against conjugate gradients, in passes; a flop of BLAS in stored values.
 NEWTON_STEPS, PASSES, FLOP = 6, 60.0, 0.05
-SHORTER, SHORTEST = 0.25, 1e-3
 
 
-class RowSpaceNewton(Phase):
+class RowSpaceNewton(NewtonStep):
     """One Newton step a call."""
 
     name = "row newton"
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
-        self._curvature = RaisedCurvature(problem, certifier)
-        self._length, self._retry = 1.0, False
-        self._start, self._delta = np.empty(0), np.empty(0)
         with blas_threads(n_threads, problem.rows.nnz):
             X = problem.rows.matrix()
             K = X @ X.T
@@ -56,10 +52,9 @@ class RowSpaceNewton(Phase):
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
-        """W + t delta; after a failure a shorter step along the same direction."""
-        if self._retry:
-            self._retry = False
-            return self._along(), 1
+        """W + delta; after a failure W + t delta for the best t."""
+        if self._failed:
+            return self._shorter(), 1
         problem, w = self.problem, W.astype(np.float64)
         g = self.certifier.gradient + problem.l2 * w[:-1]
         c = self._curvature(certificate)
@@ -77,17 +72,7 @@ class RowSpaceNewton(Phase):
             total = np.maximum(c.sum(axis=0), 1e-300)
             shift = -(c * Xdelta).sum(axis=0) / total
         delta[-1] = shift
-        self._start, self._delta, self._length = w, delta, 1.0
-        return self._along(), min(2, budget)
-
-    def failed(self) -> None:
-        """The step was too long."""
-        self._length *= SHORTER
-        self._retry = self._length >= SHORTEST
-
-    def _along(self) -> Weights:
-        moved = self._start + self._length * self._delta
-        return np.ascontiguousarray(moved, dtype=self.problem.dtype)
+        return self._full(w, delta), min(2, budget)
 
     def _solve(self, c: FloatArray, l2: float, Xg: FloatArray) -> FloatArray:
         """R' (l2 I + R K R')^{-1} R X g."""
