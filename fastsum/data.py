@@ -126,7 +126,7 @@ class Rows:
     ) -> npt.NDArray[Any]:
         """A' D A V for A = [X, 1] and V (d + 1, K), in the dtype of V; D from curvature (n, K).
 
-        `work` is scratch of `hessian_work` values.
+        work: n_threads (d + 2) K values of scratch in that dtype.
         """
         K, out = V.shape[1], np.zeros_like(V)
         if K > 1 and not self.sparse:
@@ -240,10 +240,6 @@ class Rows:
                 )
             )
         return Rows(tuple(blocks), self.dtype)
-
-    def dense_values(self) -> FloatArray:
-        """X as a dense array, (n, d) float64."""
-        return self.columns(np.arange(self.n_cols))
 
     def column_mass(self, p: FloatArray | None) -> FloatArray:
         """Sum of p_i over the rows that hold each column, (d,); p None counts rows."""

@@ -24,8 +24,9 @@ LAYERS = [
     {"solvers"},
     {"prepare"},
     {"problem", "certificate", "sampling"},
-    {"losses", "penalties", "columns", "data", "store", "backend", "threads", "result", "datasets"}
+    {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"line_search", "sparse_structure"},
+    {"threads"},
     {"_core"},
 ]
 LEVEL = {name: len(LAYERS) - depth for depth, names in enumerate(LAYERS) for name in names}
@@ -252,7 +253,9 @@ def test_no_fast_math():
 
 MAX_FILE, MAX_FUNCTION = 400, 60
 # What is longer, with the reason. Docstrings and blank lines of a function are not counted.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "fastsum/solvers/phases/working_set.py": "one phase with three kinds of subproblem",
+}
 LONG_FUNCTIONS: dict[str, str] = {}
 
 

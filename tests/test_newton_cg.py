@@ -264,3 +264,28 @@ def test_unpenalised_least_squares_from_zero_has_least_norm(shape, storage, fit_
     mean = (X.mean(axis=0), base.y.mean()) if fit_intercept else (0.0, 0.0)
     least, *_ = np.linalg.lstsq(X - mean[0], base.y - mean[1], rcond=1e-12)
     np.testing.assert_allclose(result.coef, least, atol=1e-6 * np.abs(least).max())
+
+
+@pytest.mark.parametrize(
+    ("loss", "alpha", "shape"),
+    [("huber", 0.0, (30, 60)), ("huber", 0.0, (300, 5)), ("smoothed_hinge", 1e-6, (40, 60))],
+)
+def test_rows_without_curvature_are_reached(loss, alpha, shape):
+    """All of Huber's residuals are beyond delta at the null model, the hinge's mostly."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape)
+    z = 5.0 * X @ rng.standard_normal(shape[1])
+    y = z + 20.0 * np.sign(z) if loss == "huber" else np.where(z > 0, 1, -1)
+    problem = Problem(X, y, loss=loss, alpha=alpha, fit_intercept=False)
+    result = minimize(problem, tol=1e-6, max_iter=500)
+    assert result.status in ("converged", "stationary")
+    other = minimize(problem, "saga", tol=1e-8, max_iter=20_000)
+    assert result.objective <= other.objective * (1 + 1e-5) + 1e-8
+
+
+def test_no_curvature_at_all_leaves_the_null_model():
+    """A hinge on its straight parts: no slope, no curvature, and no step."""
+    y = np.repeat([1.0, -1.0, -1.0], 10)
+    problem = Problem(np.ones((30, 1)), y, loss="smoothed_hinge", alpha=0.0)
+    result = minimize(problem, max_iter=20)
+    assert np.abs(result.coef).max() < 10

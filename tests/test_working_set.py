@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
 from sklearn.linear_model import ElasticNet, lars_path
 
-from fastsum import Problem, prepare
+from fastsum import Problem, minimize, prepare
 from fastsum._core import _working_set
 from fastsum.certificate import Certifier
 from fastsum.data import as_rows
@@ -399,3 +399,14 @@ def test_rare_columns_are_dropped_and_the_certificate_stays(
     weight = np.full(n, 1 / n) if s is None else s / s.sum()
     steepest = np.asarray(X.T @ weight)[dropped]  # |u_i| <= 1
     assert (steepest <= 0.02 * l1_ratio).all()
+
+
+def test_path_ends_where_the_ridge_part_is_strong():
+    rng = np.random.default_rng(161)
+    X = rng.standard_normal((60, 3))
+    y = np.where(X @ [9.0, 4.0, 0.0] > 0, 1, -1)
+    problem = Problem(X, y, alpha=1e-2, l1_ratio=0.05)
+    result = minimize(problem, tol=1e-8, max_iter=100)
+    other = minimize(problem, "saga", tol=1e-8)
+    assert result.status == "converged"
+    np.testing.assert_allclose(result.objective, other.objective, rtol=1e-8)

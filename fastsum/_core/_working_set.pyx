@@ -113,7 +113,7 @@ cdef class Descent:
         cdef double* work_ = <double*>address(work, 8 * (cap * cap + 5 * cap + 2 * p), True)
         self.raw.target, self.raw.most = target, most
         with nogil:
-            c.kernels().gram_pivots(H_, &self.raw, work_, cap)
+            kernels().gram_pivots(H_, &self.raw, work_, cap)
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps
 

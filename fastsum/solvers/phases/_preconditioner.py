@@ -107,7 +107,7 @@ class BlockPreconditioner:
     def _couple(self, A: Submatrix, c: FloatArray) -> FloatArray:
         """diag(c) - c c' / s of every row: all outputs of all columns in one block."""
         C, free = self.problem.K, self.problem.fit_intercept
-        X = A.rows.dense_values()
+        X = A.rows.columns(np.arange(A.rows.n_cols))
         if free:
             X = np.hstack([X, np.ones((len(X), 1))])
         (n, q), d = X.shape, len(self.hot)
@@ -138,7 +138,8 @@ class BlockPreconditioner:
                 break
             ridge, self.exact = max(100.0 * ridge, 1e-12 * size), False
         # what is left of each column beside those before it
-        self.definite &= bool((factor[diagonal] ** 2 > SINGULAR * before).all())
+        left = factor[diagonal] ** 2
+        self.definite &= bool(((left > SINGULAR * before) & (before > SMALLEST)).all())
         return factor
 
     def __call__(self, r: FloatArray) -> FloatArray:

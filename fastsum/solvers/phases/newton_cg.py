@@ -22,14 +22,14 @@ import numpy.typing as npt
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
+from fastsum.solvers.phases._newton_step import NewtonStep
+from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
 LEAST_ETA, MOST_ETA = 1e-4, 0.1
 FAR_ETA = 0.5  # while full steps are too long
 PART = 0.25  # of the gap wanted that the residual may leave
 CHANGED = 0.3  # of the curvature: the preconditioner is made anew
-HALVINGS = 20
 # Passes that the first preconditioner may cost, and each later one for a product of the longest
 # solve with the one before: where products are many a better preconditioner pays.
 FIRST, GENEROUS = 10.0, 1.5
@@ -37,75 +37,33 @@ MOST_PRODUCTS = 250
 FREE = 1e8  # scale of an intercept whose size does not count
 
 
-class NewtonCG(Phase):
+class NewtonCG(NewtonStep):
     """One truncated Newton step a call."""
 
     name = "newton-cg"
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
-        C = problem.columns.n_outputs
-        self._group = np.repeat(np.arange(problem.columns.n_problems), C)
         self._preconditioner: BlockPreconditioner | None = None
         self._passes, self._products = FIRST, 0
         self._made_at: FloatArray = np.empty(0)  # the curvature it is of
         self._last_norm: FloatArray | None = None
         self._plain: FloatArray | None = None
-        self._start, self._delta = np.empty(0), np.empty(0)
-        self._failed, self._shortened, self._far = False, False, False
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
         """W + delta; after a failure W + t delta for the best t."""
         if self._failed:
-            self._failed = False
-            self._start = W.astype(np.float64)
-            return self._along(self._best_length()), 1
-        self._shortened = False
+            return self._shorter(W), 1
         w = W.astype(np.float64)
         g = self._gradient(w)
-        c = self.certifier.weighted_curvature()
+        c = self._curvature(certificate)
         M = self._preconditioned_by(c)
         self._plain = self._scales_without_preconditioner(c, M)
         delta, products = self._solve(g, c, M, target, budget)
         self._products = max(self._products, products)
-        self._start, self._delta = w, delta
-        return self._along(np.ones(W.shape[1])), products
-
-    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
-        """The step was too long."""
-        self._delta[:, ~worse[self._group]] = 0.0
-        # a shorter step that fails as well is rounding: a new direction is next
-        self._failed = self._far = not self._shortened and bool(self._delta.any())
-        self._shortened = self._failed
-
-    def _along(self, length: FloatArray) -> Weights:
-        """The point at the lengths (K,); under an l1 part coefficients that change sign are 0."""
-        moved = self._start + length * self._delta
-        crossed = (self.problem.l1 > 0) & (moved[:-1] * self._start[:-1] < 0)
-        moved[:-1][crossed] = 0.0
-        return np.ascontiguousarray(moved, dtype=self.problem.dtype)
-
-    def _best_length(self) -> FloatArray:
-        """The best of 1/2, 1/4, ... for each problem, by the margins along delta, (K,)."""
-        problem, certifier = self.problem, self.certifier
-        slope = np.empty((problem.rows.n_rows, problem.K))
-        problem.rows.margins(self._delta, self.n_threads, slope)
-        value = np.full(problem.columns.n_problems, np.inf)
-        best, open_ = np.ones_like(value), np.ones(len(value), dtype=bool)
-        length = 1.0
-        for _ in range(HALVINGS):
-            length *= 0.5
-            point = self._start + length * self._delta
-            F = certifier.value_along(slope, length, point)
-            better = open_ & (F < value)
-            value, best = np.where(better, F, value), np.where(better, length, best)
-            # past the minimum a fall of F turns to a rise
-            open_ &= better | ~np.isfinite(value) | (F >= certifier.last_value)
-            if not open_.any():
-                break
-        return best[self._group]
+        return self._full(w, delta), products
 
     def _gradient(self, w: FloatArray) -> FloatArray:
         """The gradient of F on the face of the signs of w, (d + 1, K); exact b has slope 0."""

@@ -14,30 +14,26 @@ Source    the dual of ridge regression: Saunders, Gammerman, Vovk, ICML 1998; Ne
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse as sp
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
+from fastsum.solvers.phases._newton_step import NewtonStep
+from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.threads import blas_threads
 
 # Steps of this method against conjugate gradients, in passes; a flop of BLAS in stored values.
 NEWTON_STEPS, PASSES, FLOP = 6, 60.0, 0.05
-SHORTER, SHORTEST = 0.25, 1e-3
 
 
-class RowSpaceNewton(Phase):
+class RowSpaceNewton(NewtonStep):
     """One Newton step a call."""
 
     name = "row newton"
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
-        self._length, self._retry = 1.0, False
-        self._start: FloatArray = np.empty(0)
-        self._delta: FloatArray = np.empty(0)
         with blas_threads(n_threads, problem.rows.nnz):
             X = problem.rows.matrix()
             K = X @ X.T
@@ -56,15 +52,13 @@ class RowSpaceNewton(Phase):
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
-        """W + t delta; after a failure a shorter step along the same direction."""
-        if self._retry:
-            self._retry = False
-            self._start = W.astype(np.float64)
-            return self._along(), 1
+        """W + delta; after a failure W + t delta for the best t."""
+        if self._failed:
+            return self._shorter(W), 1
         problem, w = self.problem, W.astype(np.float64)
         g = self.certifier.gradient + problem.l2 * w[:-1]
-        c = self.certifier.weighted_curvature()
-        delta: FloatArray = np.zeros(w.shape)
+        c = self._curvature(certificate)
+        delta = np.zeros(w.shape)
         Xg = np.empty((problem.rows.n_rows, problem.K))
         problem.rows.margins(np.vstack([g, np.zeros((1, problem.K))]), self.n_threads, Xg)
         inner, shift = np.empty_like(Xg), np.zeros(problem.K)
@@ -78,18 +72,7 @@ class RowSpaceNewton(Phase):
             total = np.maximum(c.sum(axis=0), 1e-300)
             shift = -(c * Xdelta).sum(axis=0) / total
         delta[-1] = shift
-        self._start, self._delta, self._length = w, delta, 1.0
-        return self._along(), min(2, budget)
-
-    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
-        """The step was too long."""
-        self._delta[:, ~worse] = 0.0
-        self._length *= SHORTER
-        self._retry = self._length >= SHORTEST
-
-    def _along(self) -> Weights:
-        moved = self._start + self._length * self._delta
-        return np.ascontiguousarray(moved, dtype=self.problem.dtype)
+        return self._full(w, delta), min(2, budget)
 
     def _solve(self, c: FloatArray, l2: float, Xg: FloatArray) -> FloatArray:
         """R' (l2 I + R K R')^{-1} R X g."""
