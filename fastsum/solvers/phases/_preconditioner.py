@@ -19,6 +19,7 @@ from fastsum.threads import blas_threads
 FloatArray = npt.NDArray[np.float64]
 MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
+FACTOR_BYTES = 1 << 26  # or as much as X
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
 FLOP, FREE = 0.05, 1e5  # a flop of BLAS, and what always may be spent, in stored values of a pass
 SMALLEST = 1e-300
@@ -88,7 +89,8 @@ class BlockPreconditioner:
             return float(min(n, max(LEAST_ROWS * p * width, SHARE_OF_ROWS * n)))
 
         p = d if self.coupled else min(d, MOST_COLUMNS)
-        while p > 16 and not self.coupled and cost(p, least(p)) > budget:
+        room = max(FACTOR_BYTES, 8 * rows.nnz)  # of the factors of all outputs
+        while not self.coupled and p > 16 and (cost(p, least(p)) > budget or 8 * K * p**2 > room):
             p //= 2
         if cost(p, n) <= budget:
             return p, 1
