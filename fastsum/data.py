@@ -194,7 +194,7 @@ class Rows:
         if self.storage == "ones":  # x = x^2
             return self.margins(W, n_threads, out)[:, 0]
         for start, block in zip(self.starts, self.blocks, strict=True):
-            A = self._matrix(block, 0, block.n_rows)
+            A = self.part(block, 0, block.n_rows)
             squares = A.multiply(A) @ P if sp.issparse(A) else np.einsum("ij,ij,j->i", A, A, P)
             out[start : start + block.n_rows, 0] = squares
         return out[:, 0]
@@ -250,27 +250,27 @@ class Rows:
 
     def matrix(self) -> Any:
         """X as one float64 matrix: numpy if dense, else scipy CSR."""
-        parts = [self._matrix(block, 0, block.n_rows) for block in self.blocks]
+        parts = [self.part(block, 0, block.n_rows) for block in self.blocks]
         if len(parts) == 1:
             return parts[0].astype(np.float64, copy=False)
         return (sp.vstack(parts) if self.sparse else np.vstack(parts)).astype(np.float64)
 
     def columns(self, ids: npt.NDArray[np.int64]) -> FloatArray:
         """The columns `ids` of X as a dense array, (n, len(ids)) float64."""
-        parts = [self._matrix(block, 0, block.n_rows)[:, ids] for block in self.blocks]
+        parts = [self.part(block, 0, block.n_rows)[:, ids] for block in self.blocks]
         dense = [part.toarray() if sp.issparse(part) else part for part in parts]
         return np.concatenate(dense).astype(np.float64, copy=False)
 
     def gram(self, starts: npt.NDArray[np.int64], size: int) -> FloatArray:
         """X_S X_S' of the rows S: `size` consecutive ones from each of `starts`, first block."""
         block = self.blocks[0]
-        parts = [self._matrix(block, start, start + size) for start in starts.tolist()]
+        parts = [self.part(block, start, start + size) for start in starts.tolist()]
         A: Any = (sp.vstack(parts) if self.sparse else np.vstack(parts)).astype(np.float64)
         product: Any = A @ A.T
         return product.toarray() if sp.issparse(product) else product
 
     @staticmethod
-    def _matrix(block: _kernels.Block, begin: int, end: int) -> Any:
+    def part(block: _kernels.Block, begin: int, end: int) -> Any:
         """Rows [begin, end) of a block as a numpy or scipy matrix over the same memory."""
         if block.storage == "dense":
             assert block.values is not None

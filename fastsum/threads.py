@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
+from typing import Any
 
 import joblib
 from threadpoolctl import ThreadpoolController
 
 from fastsum._core import _registry
 
+_lock = Lock()
+_limits: list[Any] = []  # open now; the first knows what the process had, and stays to the end
+_ended: list[Any] = []  # the first, once its own context is left
 SMALL_WORK = 1 << 17  # below it BLAS starts no threads that matter
 
 
@@ -45,13 +51,29 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas_threads(n_threads: int, work: float) -> AbstractContextManager[object]:
+@contextmanager
+def blas_threads(n_threads: int, work: float) -> Iterator[None]:
     """Limits BLAS to n_threads inside the context, where there are `work` values to go through.
 
     With one thread the workers of BLAS sleep. Else they would spin for some 20 ms after each call
-    and take the cores from our own: a pass of two threads then took twice as long.
+    and take the cores from our own: a pass of two threads then took twice as long. The limit is the
+    process's: of fits side by side, the last to end gives back what the first one found.
     """
     if work < SMALL_WORK:
-        return nullcontext()
-    limits: AbstractContextManager[object] = _controller().limit(limits=n_threads, user_api="blas")
-    return limits
+        yield
+        return
+    with _lock:
+        limit = _controller().limit(limits=n_threads, user_api="blas")
+        _limits.append(limit)
+    try:
+        yield
+    finally:
+        with _lock:
+            limit.restore_original_limits()
+            if limit is not _limits[0]:
+                _limits.remove(limit)
+            else:
+                _ended.append(limit)
+            if _ended and len(_limits) == 1:
+                _ended.clear()
+                _limits.pop().restore_original_limits()

@@ -12,13 +12,13 @@ import joblib
 import numpy as np
 import pytest
 from problems import LOSS_LAYOUTS, STORAGES, random_problem
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastsum
 import fastsum.losses
 from fastsum._core import _kernels, _registry, _working_set
 from fastsum.solvers import SOLVERS
-from fastsum.threads import resolve_n_threads
+from fastsum.threads import blas_threads, resolve_n_threads
 
 LEVELS = [name for name, runs in _registry.cpu_levels().items() if runs]
 
@@ -331,3 +331,20 @@ def test_show_versions(capsys):
 def test_waiting_threads_sleep():
     status, out, _ = python("import fastsum, os; print(os.environ['OMP_WAIT_POLICY'])")
     assert (status, out) == (0, "PASSIVE\n")
+
+
+def test_overlapping_blas_limits_end_where_they_began():
+    """Two fits in two threads: the second begins before the first ends, and ends after it."""
+
+    def threads():
+        return [e["num_threads"] for e in threadpool_info() if e["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        first, second = blas_threads(1, 1e9), blas_threads(1, 1e9)
+        first.__enter__()
+        second.__enter__()
+        assert set(threads()) == {1}
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+        assert threads() == before

@@ -19,6 +19,7 @@ from fastsum.threads import blas_threads
 FloatArray = npt.NDArray[np.float64]
 MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
+FACTOR_BYTES = 1 << 26  # or as much as X
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
 FLOP, FREE = 0.05, 1e5  # a flop of BLAS, and what always may be spent, in stored values of a pass
 SMALLEST = 1e-300
@@ -80,14 +81,16 @@ class BlockPreconditioner:
 
         def cost(p: int, m: float) -> float:
             unknowns = float(p * width)
-            gram = 0.5 * (rows.nnz / n) ** 2 if rows.sparse else FLOP * unknowns**2
+            by_blas = self.coupled or not rows.sparse
+            gram = FLOP * unknowns**2 if by_blas else 0.5 * (rows.nnz / n) ** 2
             return (K / width) * (m * gram + FLOP * unknowns**3 / 3.0)
 
         def least(p: int) -> float:
             return float(min(n, max(LEAST_ROWS * p * width, SHARE_OF_ROWS * n)))
 
         p = d if self.coupled else min(d, MOST_COLUMNS)
-        while p > 16 and not self.coupled and cost(p, least(p)) > budget:
+        room = max(FACTOR_BYTES, 8 * rows.nnz)  # of the factors of all outputs
+        while not self.coupled and p > 16 and (cost(p, least(p)) > budget or 8 * K * p**2 > room):
             p //= 2
         if cost(p, n) <= budget:
             return p, 1
@@ -107,16 +110,19 @@ class BlockPreconditioner:
     def _couple(self, A: Submatrix, c: FloatArray) -> FloatArray:
         """diag(c) - c c' / s of every row: all outputs of all columns in one block."""
         C, free = self.problem.K, self.problem.fit_intercept
-        X = A.rows.columns(np.arange(A.rows.n_cols))
-        if free:
-            X = np.hstack([X, np.ones((len(X), 1))])
-        (n, q), d = X.shape, len(self.hot)
-        total = c.sum(axis=1)
-        root = np.divide(c, np.sqrt(total)[:, None], out=np.zeros_like(c), where=total[:, None] > 0)
-        M = (X[:, :, None] * root[:, None, :]).reshape(n, q * C)
-        H = -(M.T @ M).reshape(q, C, q, C)
-        for k in range(C):
-            H[:, k, :, k] += X.T @ (X * c[:, k, None])
+        d = len(self.hot)
+        q = d + free
+        total = c.sum(axis=1, keepdims=True)
+        root = np.divide(c, np.sqrt(total), out=np.zeros_like(c), where=total > 0)
+        H = np.zeros((q, C, q, C))
+        square = H.reshape(q * C, q * C)
+        for start, X in A.dense_chunks(q * C):
+            rows = slice(start, start + len(X))
+            X = np.hstack([X, np.ones((len(X), int(free)))])
+            M = (X[:, :, None] * root[rows, None, :]).reshape(len(X), q * C)
+            square -= M.T @ M
+            for k in range(C):
+                H[:, k, :, k] += X.T @ (X * c[rows, k, None])
         index = np.arange(q)
         # softmax: a common change of all outputs changes nothing, and no gradient asks for it
         common = H[index, 0, index, 0] / C

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -67,7 +68,7 @@ class Submatrix:
                 H[:first, first:] = H[first:, :first].T
             return
         root = np.sqrt(weight)[:, None]
-        for start, A in self._dense_chunks():
+        for start, A in self.dense_chunks(self.rows.n_cols):
             part = (A - mean if mean is not None else A) * root[start : start + len(A)]
             H[first:] += part[:, first:].T @ part
         H[:first, first:] = H[first:, :first].T
@@ -97,13 +98,13 @@ class Submatrix:
             indptr=by_columns.indptr.astype(np.int64, copy=False),
         )
 
-    def _dense_chunks(self) -> list[tuple[int, npt.NDArray[Any]]]:
-        size = max(1, CHUNK_BYTES // (8 * max(1, self.rows.n_cols)))
-        chunks = []
+    def dense_chunks(self, width: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """First row and values of runs of rows, for work of `width` numbers a row."""
+        size = max(1, CHUNK_BYTES // (8 * max(1, width)))
         for start, block in zip(self.rows.starts, self.rows.blocks, strict=True):
             for begin in range(0, block.n_rows, size):
-                chunks.append((start + begin, values_of(block)[begin : begin + size]))
-        return chunks
+                part: Any = Rows.part(block, begin, min(begin + size, block.n_rows))
+                yield start + begin, part.toarray() if sp.issparse(part) else part
 
 
 def values_of(block: _kernels.Block) -> npt.NDArray[Any]:

@@ -37,6 +37,8 @@ PATH = 0.2  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
 REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
 LOOSE = 0.3  # the same for the squared loss on dense data
+# Quadratic models do not see the rows on a straight piece; such problems are left to SAGA.
+STRAIGHT = {"huber", "smoothed_hinge"}
 SMALL, EXACT = 128, 1e-9  # columns of a set whose subproblem is solved to this part of the gap
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
@@ -88,8 +90,9 @@ class WorkingSet(Phase):
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether each problem has an l1 part and one output."""
-        return problem.columns.n_outputs == 1 and bool((problem.penalty.l1 > 0).all())
+        """Whether each problem has an l1 part, one output and a loss without straight pieces."""
+        separate = problem.columns.n_outputs == 1 and problem.loss.name not in STRAIGHT
+        return separate and bool((problem.penalty.l1 > 0).all())
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
