@@ -164,3 +164,8 @@ def planted(seed, loss, *, n=30, d=6, penalty="l2", weights="none", fit_intercep
     values = [LOSSES[loss].value(z_i, y_i) for z_i, y_i in zip(z, y, strict=True)]
     penalty_value = alpha * (ratio * np.abs(w).sum() + (1 - ratio) / 2 * w @ w)
     return Planted(problem, w, b, s @ np.array(values) / s.sum() + penalty_value)
+
+
+def dense_values(rows):
+    """X of Rows as a dense array."""
+    return rows.columns(np.arange(rows.n_cols))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as sk
-from problems import DTYPES, LOSS_LAYOUTS, STORAGES, planted, random_problem
+from problems import DTYPES, LOSS_LAYOUTS, STORAGES, dense_values, planted, random_problem
 from reference.arrays import arrays_of
 from reference.certificate import optimum
 
@@ -293,7 +293,7 @@ def test_weights_are_repeated_rows(name, loss, layout, storage, penalty):
         "l1_ratio": 1.0 if penalty == "l1" else 0.0,
         "columns": base.columns,
     }
-    X = base.rows.dense_values()
+    X = dense_values(base.rows)
     X = X if storage == "dense" else sp.csr_array(X)
     some = np.repeat(np.arange(len(times)), times)
     weighted = fastsum.Problem(X, base.y, sample_weight=times, **settings)
@@ -310,7 +310,7 @@ def test_weights_are_repeated_rows(name, loss, layout, storage, penalty):
 def test_auto_takes_int64_indices_and_float32(loss, layout, penalty, n_jobs):
     base = random_problem(18, loss, layout, storage="csr", n=300, d=30, penalty=penalty)
     least = optimum(base)
-    X = sp.csr_array(base.rows.dense_values())
+    X = sp.csr_array(dense_values(base.rows))
     X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
     for dtype, tol in ((np.float64, 1e-9), (np.float32, 1e-4)):
         problem = fastsum.Problem(
