@@ -54,7 +54,6 @@ class Auto:
         self.problem = problem
         self._phases: dict[type[Phase], Phase] = {}
         self._arguments = problem, certifier, n_threads
-        self._seed = seed
         self._last_gain = np.inf
         self._separate_l1 = WorkingSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
@@ -67,6 +66,7 @@ class Auto:
         self._epochs_left = 0
         if Epochs.serves(problem) and problem.rows.nnz >= LARGE:
             self._epochs_left = MOST_EPOCHS
+            self._phases[Epochs] = Epochs(problem, certifier, n_threads, seed)
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -102,6 +102,9 @@ class Auto:
             phase.failed(worse)
         if isinstance(phase, LBFGS):
             self._descend = gain > SLOW * abs(value)
+        elif isinstance(phase, RowSpaceNewton):
+            # where l2 is lost beside K its steps go nowhere; conjugate gradients do not divide by it
+            self._few_rows = gain > 0
         elif isinstance(phase, NewtonCG) and self._coupled and worse.any():
             self._descend = True
         elif isinstance(phase, Epochs):
