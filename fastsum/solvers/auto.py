@@ -54,7 +54,7 @@ class Auto:
         self.problem = problem
         self._phases: dict[type[Phase], Phase] = {}
         self._arguments = problem, certifier, n_threads
-        self._last_gain = np.inf
+        self._last_gain, self._idle = np.inf, 0
         self._separate_l1 = WorkingSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
         self._few_rows = RowSpaceNewton.serves(problem)
@@ -103,8 +103,9 @@ class Auto:
         if isinstance(phase, LBFGS):
             self._descend = gain > SLOW * abs(value)
         elif isinstance(phase, RowSpaceNewton):
-            # where l2 is lost beside K its steps go nowhere; conjugate gradients do not divide by it
-            self._few_rows = gain > 0
+            # a full step and its shortening in vain: l2 is lost beside K, and the step divides by it
+            self._idle = 0 if gain > 0 else self._idle + 1
+            self._few_rows = self._idle < 2
         elif isinstance(phase, NewtonCG) and self._coupled and worse.any():
             self._descend = True
         elif isinstance(phase, Epochs):
