@@ -96,7 +96,7 @@ MaxIter = Annotated[int, typer.Option(min=0, help="Most passes over the data.")]
 MaxTime = Annotated[
     float | None, typer.Option(min=0.0, help="Most seconds to spend fitting.", show_default="none")
 ]
-SolverOption = Annotated[Solver, typer.Option(help="auto chooses by the size of the problem.")]
+SolverOption = Annotated[Solver, typer.Option(help="auto chooses by shape and progress.")]
 NoIntercept = Annotated[bool, typer.Option("--no-intercept", help="Fit no intercept.")]
 Jobs = Annotated[int, typer.Option(help="Threads inside the fit; -1 takes all CPUs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the solver's random order.")]

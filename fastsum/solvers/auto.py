@@ -103,7 +103,7 @@ class Auto:
         if isinstance(phase, LBFGS):
             self._descend = gain > SLOW * abs(value)
         elif isinstance(phase, RowSpaceNewton):
-            # a full step and its shortening in vain: l2 is lost beside K, and the step divides by it
+            # a full step and its shortening in vain: l2 is lost beside K, and steps divide by it
             self._idle = 0 if gain > 0 else self._idle + 1
             self._few_rows = self._idle < 2
         elif isinstance(phase, NewtonCG) and self._coupled and worse.any():
