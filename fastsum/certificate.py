@@ -6,7 +6,7 @@ dtype of the data; never primal minus dual, which cancels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from fastsum.problem import Problem
 FloatArray = npt.NDArray[np.float64]
 EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 MAX_NEWTON = 100
+MAX_BALANCE = 10  # steps to a dual point whose sum is 0
 FLAT = 1e-6  # of the largest curvature possible: too little for a plain Newton step
 ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
 
@@ -117,27 +118,77 @@ class Certifier:
                 # softmax: a common shift of a problem's intercepts changes nothing; sum to 0
                 shift = shift - np.repeat((b + shift).reshape(self._B, -1).mean(axis=1), self._C)
             self._shift = shift
-            self.gradient = self._gradient()
+            self.gradient = self._gradient(self.derivatives)
             v = -self.gradient
             penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
             gap = np.full(self._B, np.inf)
             for scale in self._dual_scales(v):
                 penalty, terms, subgradient = self._penalty_terms(W, v, scale)
                 if (scale < 1).any():
-                    terms = terms + self._loss_gap(shift, scale) / S
+                    terms = terms + self._loss_gap(shift, scale, self.derivatives) / S
                 gap = np.fmin(gap, terms)
             objective = value / S + penalty
             penalised = self.problem.penalty.alpha > 0
             own_gap = np.where(penalised, gap, np.inf)
             # A slope left in b leaves the dual point infeasible; the term of eq. (5) that is then
             # not 0 is bounded by the slope times how far b can be from 0 and from the best one.
-            size = np.fmax(self._null_objective, objective)
-            loss = self.problem.loss  # quadratic near its minimum, at most as steep as `lipschitz`
-            reach = np.sqrt(2.0 * size / loss.curvature) + size / loss.lipschitz
-            reach = reach + np.abs(b + shift).reshape(self._B, -1).max(axis=1)
+            reach = self._reach(objective, b + shift)
             gap = self._with_best_dual(objective, own_gap + slope / S * reach)
         self.last_value = objective
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
+
+    def _reach(self, objective: FloatArray, b: FloatArray) -> FloatArray:
+        """How far an intercept b may be from 0 and from the best one, (B,)."""
+        size = np.fmax(self._null_objective, objective)
+        loss = self.problem.loss  # quadratic near its minimum, at most as steep as `lipschitz`
+        reach = np.sqrt(2.0 * size / loss.curvature) + size / loss.lipschitz
+        return reach + np.abs(b).reshape(self._B, -1).max(axis=1)
+
+    def with_dual(
+        self,
+        W: npt.NDArray[Any],
+        certificate: Certificate,
+        dual: tuple[FloatArray, FloatArray],
+        target: FloatArray,
+    ) -> Certificate:
+        """`certificate`, the last one made, with what a given dual point proves for W as well.
+
+        For separate outputs with an l2 part. dual is the point, (n, K), moved into the domain of
+        the conjugate here, and the gap it is expected to leave in the penalty, (B,): unless that
+        lets a gap meet its target (B,), the dual point costs no pass over the data.
+        """
+        problem, S, (u, expected) = self.problem, self.problem.total_weight, dual
+        u, slope = self._balanced(u)
+        with np.errstate(all="ignore"):
+            terms = self._loss_gap(self._shift, np.ones(self._B), u) / S
+            terms += slope / S * self._reach(certificate.objective, certificate.intercept)
+            if not ((terms + expected <= target) & (certificate.gap > target)).any():
+                return certificate
+            _, gap, _ = self._penalty_terms(W, -self._gradient(u), np.ones(self._B))
+            gap = self._with_best_dual(certificate.objective, terms + gap)
+        return replace(certificate, gap=np.fmin(certificate.gap, gap))
+
+    def _balanced(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """A feasible dual point near u whose sum is 0 if the intercept is free, and |sum|, (B,)."""
+        problem = self.problem
+        y = problem.y.reshape(len(u), -1)
+        s = 1.0 if problem.sample_weight is None else problem.sample_weight[:, None]
+        feasible = problem.loss.dual_feasible(u, y)
+        if not problem.fit_intercept:
+            return feasible, np.zeros(self._B)
+        for _ in range(MAX_BALANCE):
+            slope = (s * feasible).sum(axis=0)
+            free = np.maximum((s * (feasible == u)).sum(axis=0), TINY)
+            u = u - slope / free
+            feasible = problem.loss.dual_feasible(u, y)
+            if (np.abs(slope) <= EPS * problem.total_weight).all():
+                break
+        return feasible, np.abs((s * feasible).sum(axis=0))
+
+    @property
+    def margins(self) -> FloatArray:
+        """z_i of the last point certified, with its best intercept, (n, K)."""
+        return self._margins + self._shift
 
     def curvature(self) -> FloatArray:
         """l''(z_i) at the last point certified, with its best intercept, (n, B, C, C)."""
@@ -268,9 +319,9 @@ class Certifier:
 
     # ---- gap
 
-    def _gradient(self) -> FloatArray:
+    def _gradient(self, u: FloatArray) -> FloatArray:
         """(1/S) X' (s u), (d, K); minus it is the dual vector v of eq. (5)."""
-        u, s = self.derivatives, self.problem.sample_weight
+        s = self.problem.sample_weight
         r = u if s is None else u * s[:, None]
         gradient = self.problem.rows.transposed(r, self.n_threads)
         gradient /= self.problem.total_weight
@@ -304,13 +355,13 @@ class Certifier:
         value, gap, subgradient = sums.reshape(3, self._B, self._C).sum(axis=2)
         return value, gap, subgradient
 
-    def _loss_gap(self, shift: FloatArray, scale: FloatArray) -> FloatArray:
+    def _loss_gap(self, shift: FloatArray, scale: FloatArray, u: FloatArray) -> FloatArray:
         out = np.zeros((self.n_threads, self._B))
         _kernels.loss_gap(
             self.problem.task,
             self._margins,
             shift,
-            self.derivatives,
+            u,
             scale,
             out,
             self._work,

@@ -101,6 +101,10 @@ class Loss(ABC):
         """l*(u, y) of one row, +inf outside its domain; u is a scalar or (C,)."""
         return float(self._point(3, u, y, 1)[0])
 
+    def dual_feasible(self, u: FloatArray, y: FloatArray) -> FloatArray:
+        """The nearest dual points with a finite conjugate, (n, B); for separate outputs."""
+        return u
+
     def _point(self, what: int, z: npt.ArrayLike, y: float, size: int) -> FloatArray:
         out = np.empty(size)
         point = np.ascontiguousarray(np.atleast_1d(z), dtype=np.float64)
@@ -149,6 +153,10 @@ class _SignLoss(Loss):
                 "use loss='multinomial' with codes 0, ..., C - 1; for real targets loss='squared'."
             )
         return np.where(np.asarray(y) > 0, 1.0, -1.0)
+
+    def dual_feasible(self, u: FloatArray, y: FloatArray) -> FloatArray:
+        """-y u within [0, Lipschitz constant]."""
+        return -y * np.clip(-y * u, 0.0, self.lipschitz)
 
 
 class Logistic(_SignLoss):
@@ -211,6 +219,10 @@ class Huber(_RealLoss):
     def __init__(self, param: float | None = None):
         super().__init__(param)
         self.lipschitz = self.core_param
+
+    def dual_feasible(self, u: FloatArray, y: FloatArray) -> FloatArray:
+        """|u| <= delta."""
+        return np.clip(u, -self.lipschitz, self.lipschitz)
 
 
 class SmoothedHinge(_SignLoss):

@@ -86,6 +86,8 @@ class Rounds(Run):
             columns = np.repeat(~better, self.problem.columns.n_outputs)
             W[:, columns] = start[:, columns]
             there = self.certifier(W)
+        elif (dual := phase.dual()) is not None:
+            there = self.certifier.with_dual(W, there, dual, self.target())
         gain = float((here.objective - there.objective).sum())
         self.method.saw(phase, gain, float(there.objective.sum()), ~better)
         self.phase = phase.name

@@ -29,7 +29,7 @@ from fastsum.solvers.phases.working_set import WorkingSet
 
 # Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
 # two gains is the rate, and Newton steps cost less than epochs of a slower one.
-FLATTENED = 0.15
+FLATTENED = 0.3
 MOST_EPOCHS = 6
 SLOW = 0.03  # of the objective: what a round of L-BFGS must gain for another
 MOST_LBFGS = 1 << 20  # unknowns

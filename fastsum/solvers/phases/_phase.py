@@ -33,6 +33,13 @@ class Phase(ABC):
         wanted.
         """
 
+    def dual(self) -> tuple[FloatArray, FloatArray] | None:
+        """A dual point (n, K) that suits the point last returned, just certified, or None.
+
+        With it the gap (B,) that it leaves in the penalty, as `Certifier.with_dual` takes it.
+        """
+        return None
+
     def failed(self, worse: npt.NDArray[np.bool_]) -> None:  # noqa: B027 (most only improve)
         """The last point was worse for the problems `worse` (B,), which are back at the one before.
 

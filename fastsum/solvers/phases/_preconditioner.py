@@ -8,6 +8,8 @@ to a certified 1e-4 from 160 to 60.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
@@ -17,11 +19,14 @@ from fastsum.solvers.phases._submatrix import Submatrix
 from fastsum.threads import blas_threads
 
 FloatArray = npt.NDArray[np.float64]
+Factor = Callable[[FloatArray], FloatArray]  # solves with the block
 MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
 FACTOR_BYTES = 1 << 26  # or as much as X
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
-FLOP, FREE = 0.05, 1e5  # a flop of BLAS, and what always may be spent, in stored values of a pass
+# A flop of BLAS, one of a float32 factor, and what always may be spent, in stored values of a pass.
+FLOP, SINGLE_FLOP, FREE = 0.05, 0.008, 1e5
+SINGLE_FROM, SINGLE_RIDGE = 512, 1e-6  # size of a block that is factorised in float32
 SMALLEST = 1e-300
 SINGULAR = 1e-10  # of a column left beside the others: none
 
@@ -45,6 +50,8 @@ class BlockPreconditioner:
         Whether the block shows that H + l2 is not singular (but for what softmax leaves free).
     size : float
         The mean of the diagonal of the last block.
+    in_block : (d + 1, 1) array or None
+        1 for the unknowns of the block, 0 for those on the diagonal; None if the block holds all.
     complete : bool
         Whether a larger budget would not make it better.
     """
@@ -61,6 +68,7 @@ class BlockPreconditioner:
             squares = rows.weighted_squares(own, n_threads)
             self.diagonal = np.maximum(squares + problem.l2, SMALLEST)
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
+        self.in_block = self._in_block() if p < d else None
         self.exact = step == 1 and p == d and (self.coupled or C == 1)
         self.definite = p == d and (self.coupled or C == 1)
         self.complete = step == 1 and p == min(d, MOST_COLUMNS)
@@ -73,6 +81,12 @@ class BlockPreconditioner:
                 own = np.asfortranarray(own[sample] * step)
                 self.factors = [self._factor(self._block(A, own[:, k], k)) for k in range(K)]
 
+    def _in_block(self) -> FloatArray:
+        inside = np.zeros((self.problem.rows.n_cols + 1, 1))
+        inside[self.hot] = 1.0
+        inside[-1] = self.problem.fit_intercept
+        return inside
+
     def _size(self, budget: float) -> tuple[int, int]:
         """Columns of the block and the step between the rows of its sample."""
         rows, K = self.problem.rows, self.problem.K
@@ -83,7 +97,8 @@ class BlockPreconditioner:
             unknowns = float(p * width)
             by_blas = self.coupled or not rows.sparse
             gram = FLOP * unknowns**2 if by_blas else 0.5 * (rows.nnz / n) ** 2
-            return (K / width) * (m * gram + FLOP * unknowns**3 / 3.0)
+            flop = SINGLE_FLOP if SINGLE_FROM <= p < d else FLOP
+            return (K / width) * (m * gram + flop * unknowns**3 / 3.0)
 
         def least(p: int) -> float:
             return float(min(n, max(LEAST_ROWS * p * width, SHARE_OF_ROWS * n)))
@@ -91,7 +106,7 @@ class BlockPreconditioner:
         p = d if self.coupled else min(d, MOST_COLUMNS)
         room = max(FACTOR_BYTES, 8 * rows.nnz)  # of the factors of all outputs
         while not self.coupled and p > 16 and (cost(p, least(p)) > budget or 8 * K * p**2 > room):
-            p //= 2
+            p = 2 * p // 3
         if cost(p, n) <= budget:
             return p, 1
         return p, max(1, n // max(1, int(least(p))))
@@ -132,9 +147,13 @@ class BlockPreconditioner:
                 H[index, k, index, other] += common
         return H.reshape(q * C, q * C)
 
-    def _factor(self, H: FloatArray) -> FloatArray:
-        """Cholesky factor, with as much of a ridge as a semidefinite H needs."""
+    def _factor(self, H: FloatArray) -> Factor:
+        """Cholesky factor of a positive semidefinite H, with as much of a ridge as it needs."""
         self.size = size = max(float(np.trace(H)) / len(H), SMALLEST)
+        if len(H) >= SINGLE_FROM and len(self.hot) < self.problem.rows.n_cols:
+            single = self._single_factor(H, size)
+            if single is not None:
+                return single
         ridge, diagonal = 1e-14 * size, np.diag_indices(len(H))
         before = H[diagonal]
         while True:
@@ -146,7 +165,28 @@ class BlockPreconditioner:
         # what is left of each column beside those before it
         left = factor[diagonal] ** 2
         self.definite &= bool(((left > SINGULAR * before) & (before > SMALLEST)).all())
-        return factor
+        return lambda r: scipy.linalg.lapack.dpotrs(factor, r, lower=1)[0]
+
+    @staticmethod
+    def _single_factor(H: FloatArray, size: float) -> Factor | None:
+        """The same in float32, which is enough for a preconditioner and three times as fast.
+
+        None if H is too near to singular for that.
+        """
+        scaled = np.empty(H.shape, dtype=np.float32)
+        np.multiply(H, 1.0 / size, out=scaled, casting="same_kind")
+        scaled[np.diag_indices(len(H))] *= 1.0 + SINGLE_RIDGE
+        # the upper triangle in Fortran's order: the lower one of H, without a copy
+        factor, info = scipy.linalg.lapack.spotrf(scaled.T, lower=0, overwrite_a=True)
+        if info != 0:
+            return None
+
+        def solve(r: FloatArray) -> FloatArray:
+            scale = float(np.abs(r).max()) or 1.0
+            x, _ = scipy.linalg.lapack.spotrs(factor, (r / scale).astype(np.float32), lower=0)
+            return x * (scale / size)
+
+        return solve
 
     def __call__(self, r: FloatArray) -> FloatArray:
         """M^{-1} r for r (d + 1, K); without an intercept its row is 0."""
@@ -155,8 +195,8 @@ class BlockPreconditioner:
         at = np.append(self.hot, len(r) - 1) if self.problem.fit_intercept else self.hot
         parts = r[at]
         parts = parts.reshape(-1, 1) if self.coupled else parts
-        for k, factor in enumerate(self.factors):
-            parts[:, k], _ = scipy.linalg.lapack.dpotrs(factor, parts[:, k], lower=1)
+        for k, solve in enumerate(self.factors):
+            parts[:, k] = solve(parts[:, k])
         z[at] = parts.reshape(len(at), -1)
         return z
 

@@ -26,6 +26,7 @@ from fastsum.solvers.phases._preconditioner import SMALLEST
 
 SHIFT = 6.0  # c: what the metric holds of l2 beyond its own
 STEP = 0.4  # eta in units of 1 / (mean L): 1.2 times the theory's 1 / 3 for rows of equal L
+FRESH = 2  # epochs that take their own curvature; later it changes little
 MERGES = 8  # additions an epoch of each of two threads; more threads add more often
 
 
@@ -37,7 +38,8 @@ class Epochs(Phase):
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int = 0):
         super().__init__(problem, certifier, n_threads)
         self._rng = np.random.Generator(np.random.PCG64(seed))
-        self._slower = 1.0
+        self._slower, self._epochs = 1.0, 0
+        self._metric, self._norms = np.empty(0), np.empty(0)
         (block,) = problem.rows.blocks
         # data of ones have no dtype of their own: float32 weights fill half the cache
         self._dtype = np.dtype(np.float32) if block.storage == "ones" else problem.dtype
@@ -69,9 +71,13 @@ class Epochs(Phase):
         """An epoch of steps from W."""
         problem, d = self.problem, self.problem.rows.n_cols
         l2, c = float(problem.l2[0]), self.certifier.weighted_curvature()
-        h = problem.rows.weighted_squares(c, self.n_threads)[:, 0]
-        P = 1.0 / (h + (1.0 + SHIFT) * l2)
-        eta, correction = self._step(P)
+        if self._epochs < FRESH:
+            h = problem.rows.weighted_squares(c, self.n_threads)[:, 0]
+            self._metric = 1.0 / (h + (1.0 + SHIFT) * l2)
+            self._norms = problem.rows.squared_norms_in(self._metric, self.n_threads)
+        self._epochs += 1
+        P = self._metric
+        eta, correction = self._step()
         packed = np.empty((self.n_threads, d + 1, 4), dtype=self._dtype)
         one = packed[0]
         one[:, 0] = W[:, 0]
@@ -104,10 +110,10 @@ class Epochs(Phase):
         """The step was too long."""
         self._slower *= 0.5
 
-    def _step(self, P: FloatArray) -> tuple[float, FloatArray]:
+    def _step(self) -> tuple[float, FloatArray]:
         """eta and c_i = s_i n / S, cut where one step would go past the minimum of its row."""
         problem, n = self.problem, self._sampler.n_active
-        L = problem.loss.curvature * problem.rows.squared_norms_in(P, self.n_threads)
+        L = problem.loss.curvature * self._norms
         s = problem.sample_weight
         c = np.full(len(L), n / problem.total_weight)
         if s is not None:

@@ -26,13 +26,18 @@ from fastsum.solvers.phases._newton_step import NewtonStep
 from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
-LEAST_ETA, MOST_ETA = 1e-4, 0.1
-FAR_ETA = 0.5  # while full steps are too long
-PART = 0.25  # of the gap wanted that the residual may leave
+PART = 0.5  # of the gap wanted that the residual may leave
+# The model errs by about this times (its decrease)^2 / F(null); the rest of a step that will not
+# be the last is not worth solving for. Smallest and first value.
+CURVED = 4.0
+TAIL = 3.0  # times the last decrease: what conjugate gradients have left to gain
+MOST_TAIL, FAR_TAIL = 0.1, 0.5  # of the decrease that may be left; the second for shortened steps
+ENTER, STAY = 0.1, 0.6  # of the squared residual wanted: what cold columns may hold
+LEAST_ETA = 1e-4  # of the gradient, what may always be left
 CHANGED = 0.3  # of the curvature: the preconditioner is made anew
 # Passes that the first preconditioner may cost, and each later one for a product of the longest
 # solve with the one before: where products are many a better preconditioner pays.
-FIRST, GENEROUS = 10.0, 1.5
+FIRST, GENEROUS = 6.0, 1.5
 MOST_PRODUCTS = 250
 FREE = 1e8  # scale of an intercept whose size does not count
 
@@ -47,7 +52,6 @@ class NewtonCG(NewtonStep):
         self._preconditioner: BlockPreconditioner | None = None
         self._passes, self._products = FIRST, 0
         self._made_at: FloatArray = np.empty(0)  # the curvature it is of
-        self._last_norm: FloatArray | None = None
         self._plain: FloatArray | None = None
 
     def improve(
@@ -63,7 +67,7 @@ class NewtonCG(NewtonStep):
         self._plain = self._scales_without_preconditioner(c, M)
         delta, products = self._solve(g, c, M, target, budget)
         self._products = max(self._products, products)
-        return self._full(w, delta), products
+        return self._full(w, delta, c), products
 
     def _gradient(self, w: FloatArray) -> FloatArray:
         """The gradient of F on the face of the signs of w, (d + 1, K); exact b has slope 0."""
@@ -106,16 +110,19 @@ class NewtonCG(NewtonStep):
         self, g: FloatArray, c: FloatArray, M: BlockPreconditioner, target: FloatArray, budget: int
     ) -> tuple[FloatArray, int]:
         """delta with (H + l2) delta ~ -g, problem by problem, and the products it took."""
-        norm = np.sqrt(self._dots(g, g))
+        norm = self._dots(g, g)
+        self._residual = np.zeros_like(norm)
         if M.exact and self._plain is None and self._frozen is None and self._made_at is c:
             return self._masked(M(-g)), 1
-        wanted = self._wanted(norm, target)
+        enough = 2.0 * self.problem.penalty.l2 * PART * target
+        wanted = np.maximum(LEAST_ETA**2 * norm, enough)
         work = np.empty(self.n_threads * (len(g) + 1) * g.shape[1])
         l2 = np.append(np.ones(len(g) - 1), 0.0)[:, None] * self.problem.l2
         x, r = np.zeros_like(g), -g
         z = self._masked(M(r) if self._plain is None else self._plain * r)
         p, rz = z.copy(), self._dots(r, z)
-        products, most = 0, min(budget, MOST_PRODUCTS)
+        products, most, polish = 0, min(budget, MOST_PRODUCTS), False
+        decrease, last = np.zeros_like(rz), np.full_like(rz, np.inf)
         live = norm > wanted
         while live.any() and products < most:
             Hp = self._product(p, c, work)
@@ -123,26 +130,56 @@ class NewtonCG(NewtonStep):
             products += 1
             curved = self._dots(p, Hp)
             live &= (curved > 0) & (rz > 0)
-            step = np.divide(rz, curved, out=np.zeros_like(rz), where=live)[self._group]
-            x += step * p
-            r -= step * Hp
-            live &= np.sqrt(self._dots(r, r)) > wanted
+            step = np.divide(rz, curved, out=np.zeros_like(rz), where=live)
+            x += step[self._group] * p
+            r -= step[self._group] * Hp
+            self._residual = self._dots(r, r)
+            gained = 0.5 * step * rz
+            decrease += gained
+            live &= (self._residual > wanted) & ~self._futile(decrease, gained, last, target)
+            last = gained
             z = self._masked(M(r) if self._plain is None else self._plain * r)
+            before, polish = polish, self._polishes(polish, M, r, wanted, live)
+            if polish:
+                z *= M.in_block
             new = self._dots(r, z)
-            p *= np.divide(new, rz, out=np.zeros_like(rz), where=live & (rz > 0))[self._group]
-            p += z
+            if polish is before:
+                p *= np.divide(new, rz, out=np.zeros_like(rz), where=live & (rz > 0))[self._group]
+                p += z
+            else:
+                p = z.copy()
             rz = new
+        self._far = False
         return x, max(1, products)
 
-    def _wanted(self, norm: FloatArray, target: FloatArray) -> FloatArray:
-        """Residual norms at which to stop, (B,)."""
-        eta = np.full(len(norm), FAR_ETA if self._far else MOST_ETA)
-        if self._last_norm is not None:
-            ratio = norm / np.maximum(self._last_norm, 1e-300)
-            eta = np.clip(0.9 * ratio**2, LEAST_ETA, eta)
-        self._last_norm, self._far = norm, False
-        enough = np.sqrt(2.0 * self.problem.penalty.l2 * PART * target)
-        return np.maximum(eta * norm, enough)
+    def _polishes(
+        self,
+        polish: bool,
+        M: BlockPreconditioner,
+        r: FloatArray,
+        wanted: FloatArray,
+        live: npt.NDArray[np.bool_],
+    ) -> bool:
+        """Whether steps go on in the block of M alone, where M is nearly the inverse.
+
+        Hot columns hold most of a residual, and it turns up and down with every step that the
+        others take; once what the others hold is small a step or two in the block end the solve.
+        """
+        if self._plain is not None or M.in_block is None or not live.any():
+            return False
+        cold = self._residual - self._dots(r, M.in_block * r)
+        return bool((cold <= (STAY if polish else ENTER) * wanted)[live].all())
+
+    def _futile(
+        self, decrease: FloatArray, gained: FloatArray, last: FloatArray, target: FloatArray
+    ) -> npt.NDArray[np.bool_]:
+        """Where the model is worse than its solution and not good enough for the target, (B,)."""
+        error = CURVED / self.certifier.null.objective * decrease**2
+        if self.problem.loss.name == "squared":
+            error[:] = 0.0
+        most = (FAR_TAIL if self._far else MOST_TAIL) * decrease
+        futile: npt.NDArray[np.bool_] = TAIL * np.maximum(gained, last) <= np.minimum(error, most)
+        return futile & (error > PART * target)
 
     def _product(self, p: FloatArray, c: FloatArray, work: FloatArray) -> FloatArray:
         """H p on the free coordinates."""

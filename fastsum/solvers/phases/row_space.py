@@ -72,7 +72,7 @@ class RowSpaceNewton(NewtonStep):
             total = np.maximum(c.sum(axis=0), 1e-300)
             shift = -(c * Xdelta).sum(axis=0) / total
         delta[-1] = shift
-        return self._full(w, delta), min(2, budget)
+        return self._full(w, delta, c), min(2, budget)
 
     def _solve(self, c: FloatArray, l2: float, Xg: FloatArray) -> FloatArray:
         """R' (l2 I + R K R')^{-1} R X g."""
