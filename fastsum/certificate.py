@@ -157,9 +157,9 @@ class Certifier:
         the conjugate here, and the gap it is expected to leave in the penalty, (B,): unless that
         lets a gap meet its target (B,), the dual point costs no pass over the data.
         """
-        problem, S, (u, expected) = self.problem, self.problem.total_weight, dual
-        u, slope = self._balanced(u)
+        S, (u, expected) = self.problem.total_weight, dual
         with np.errstate(all="ignore"):
+            u, slope = self._balanced(u)
             terms = self._loss_gap(self._shift, np.ones(self._B), u) / S
             terms += slope / S * self._reach(certificate.objective, certificate.intercept)
             if not ((terms + expected <= target) & (certificate.gap > target)).any():

@@ -173,6 +173,8 @@ class Rows:
 
     def weighted_squares(self, curvature: FloatArray, n_threads: int) -> FloatArray:
         """sum_i c_ik x_ij^2 for c (n, K): (d, K)."""
+        if self.storage == "ones":  # x = x^2
+            return self.transposed(curvature, n_threads)
         K = curvature.shape[1]
         out = np.zeros((self.n_cols, K))
         work = np.empty((n_threads, self.n_cols, K)) if n_threads > 1 else None
@@ -204,7 +206,7 @@ class Rows:
         return np.arange(0, self.n_rows, step)
 
     def every(self, step: int) -> Rows:
-        """Rows 0, step, 2 step, ... of X: a view of dense blocks, else a copy."""
+        """Rows 0, step, 2 step, ... of X, copied: a pass over a view takes as long as one over X."""
         if step <= 1:
             return self
         blocks = []
@@ -214,11 +216,10 @@ class Rows:
                 continue
             if block.storage == "dense":
                 assert block.values is not None
-                part = block.values[order[0] :: step]
-                stride = part.strides[0] // self.dtype.itemsize
+                part = block.values[order[0] :: step].copy()
                 blocks.append(
                     _kernels.Block(
-                        "dense", len(order), block.n_cols, wide, values=part, stride=stride
+                        "dense", len(part), block.n_cols, wide, values=part, stride=block.n_cols
                     )
                 )
                 continue

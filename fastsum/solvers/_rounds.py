@@ -89,7 +89,7 @@ class Rounds(Run):
         elif (dual := phase.dual()) is not None:
             there = self.certifier.with_dual(W, there, dual, self.target())
         gain = float((here.objective - there.objective).sum())
-        self.method.saw(phase, gain, float(there.objective.sum()), ~better)
+        self.method.saw(phase, gain, float(there.objective.sum()), ~better, self.target())
         self.phase = phase.name
         return self._accept(W, there)
 

@@ -28,7 +28,8 @@ from fastsum.solvers.phases.row_space import RowSpaceNewton
 from fastsum.solvers.phases.working_set import WorkingSet
 
 # Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
-# two gains is the rate, and Newton steps cost less than epochs of a slower one.
+# two gains is the rate, and Newton steps cost less than epochs of a slower one. They also stop when
+# the last gain, about what is left to gain, is small enough for one Newton step to be the last.
 FLATTENED = 0.3
 MOST_EPOCHS = 6
 SLOW = 0.03  # of the objective: what a round of L-BFGS must gain for another
@@ -96,8 +97,18 @@ class Auto:
             return self._phase(Epochs)
         return self._phase(NewtonCG)
 
-    def saw(self, phase: Phase, gain: float, value: float, worse: npt.NDArray[np.bool_]) -> None:
-        """Takes note of a round: how far the objective fell, to what value, where it rose (B,)."""
+    def saw(
+        self,
+        phase: Phase,
+        gain: float,
+        value: float,
+        worse: npt.NDArray[np.bool_],
+        target: npt.NDArray[np.float64],
+    ) -> None:
+        """Takes note of a round.
+
+        How far the objective fell, to what value, where it rose (B,), and the gap wanted (B,).
+        """
         if worse.any():
             phase.failed(worse)
         if isinstance(phase, LBFGS):
@@ -110,10 +121,13 @@ class Auto:
             self._descend = True
         elif isinstance(phase, Epochs):
             self._epochs_left -= 1
-            flat = not worse.any() and gain > FLATTENED * self._last_gain
+            if not worse.any():
+                newton = self._phase(NewtonCG)
+                assert isinstance(newton, NewtonCG)
+                enough = bool(newton.last_step(np.array([gain]), target).all())
+                if enough or gain > FLATTENED * self._last_gain:
+                    self._epochs_left = 0
             self._last_gain = np.inf if worse.any() else gain
-            if flat:
-                self._epochs_left = 0
 
     def _phase(self, kind: type[Phase]) -> Phase:
         if kind not in self._phases:

@@ -32,10 +32,10 @@ class NewtonStep(Phase):
         self._start, self._delta, self._shortened = start, delta, False
         problem, certifier, self._model = self.problem, self.certifier, None
         if problem.columns.n_outputs == 1 and (problem.penalty.l2 > 0).all():
-            scale, s = problem.total_weight, problem.sample_weight
+            curvature, s = problem.total_weight * c, problem.sample_weight
             if s is not None:
-                scale = np.divide(scale, s, out=np.zeros_like(s), where=s > 0)[:, None]
-            self._model = certifier.derivatives.copy(), scale * c, certifier.margins.copy()
+                np.divide(curvature.T, s, out=curvature.T, where=s > 0)
+            self._model = certifier.derivatives.copy(), curvature, certifier.margins
         return self._along(np.ones(delta.shape[1]))
 
     def dual(self) -> tuple[FloatArray, FloatArray] | None:

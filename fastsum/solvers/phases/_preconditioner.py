@@ -71,7 +71,7 @@ class BlockPreconditioner:
         self.in_block = self._in_block() if p < d else None
         self.exact = step == 1 and p == d and (self.coupled or C == 1)
         self.definite = p == d and (self.coupled or C == 1)
-        self.complete = step == 1 and p == min(d, MOST_COLUMNS)
+        self.complete = p == MOST_COLUMNS < d or (p == d and step == 1)
         A, sample = Submatrix(rows.every(step), self.hot, n_threads), rows.every_id(step)
         with blas_threads(n_threads, rows.nnz):
             if self.coupled:
@@ -107,8 +107,8 @@ class BlockPreconditioner:
         room = max(FACTOR_BYTES, 8 * rows.nnz)  # of the factors of all outputs
         while not self.coupled and p > 16 and (cost(p, least(p)) > budget or 8 * K * p**2 > room):
             p = 2 * p // 3
-        if cost(p, n) <= budget:
-            return p, 1
+        if p == d and cost(p, n) <= budget:
+            return p, 1  # exact
         return p, max(1, n // max(1, int(least(p))))
 
     def _block(self, A: Submatrix, weight: FloatArray, k: int) -> FloatArray:

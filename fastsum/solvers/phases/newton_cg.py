@@ -27,9 +27,7 @@ from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
 PART = 0.5  # of the gap wanted that the residual may leave
-# The model errs by about this times (its decrease)^2 / F(null); the rest of a step that will not
-# be the last is not worth solving for. Smallest and first value.
-CURVED = 4.0
+CURVED = 4.0  # times (decrease of the model)^2 / F(null): what a Newton step leaves to gain
 TAIL = 3.0  # times the last decrease: what conjugate gradients have left to gain
 MOST_TAIL, FAR_TAIL = 0.1, 0.5  # of the decrease that may be left; the second for shortened steps
 ENTER, STAY = 0.1, 0.6  # of the squared residual wanted: what cold columns may hold
@@ -140,7 +138,7 @@ class NewtonCG(NewtonStep):
             last = gained
             z = self._masked(M(r) if self._plain is None else self._plain * r)
             before, polish = polish, self._polishes(polish, M, r, wanted, live)
-            if polish:
+            if polish and M.in_block is not None:
                 z *= M.in_block
             new = self._dots(r, z)
             if polish is before:
@@ -170,16 +168,24 @@ class NewtonCG(NewtonStep):
         cold = self._residual - self._dots(r, M.in_block * r)
         return bool((cold <= (STAY if polish else ENTER) * wanted)[live].all())
 
+    def error(self, decrease: FloatArray) -> FloatArray:
+        """About what a Newton step that lowers its model by `decrease` leaves to gain, (B,)."""
+        if self.problem.loss.name == "squared":
+            return np.zeros_like(decrease)
+        scale: FloatArray = CURVED / np.maximum(self.certifier.null.objective, SMALLEST)
+        return scale * decrease**2
+
+    def last_step(self, decrease: FloatArray, target: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether a Newton step that lowers its model by `decrease` reaches the target, (B,)."""
+        return self.error(decrease) <= PART * target
+
     def _futile(
         self, decrease: FloatArray, gained: FloatArray, last: FloatArray, target: FloatArray
     ) -> npt.NDArray[np.bool_]:
-        """Where the model is worse than its solution and not good enough for the target, (B,)."""
-        error = CURVED / self.certifier.null.objective * decrease**2
-        if self.problem.loss.name == "squared":
-            error[:] = 0.0
-        most = (FAR_TAIL if self._far else MOST_TAIL) * decrease
-        futile: npt.NDArray[np.bool_] = TAIL * np.maximum(gained, last) <= np.minimum(error, most)
-        return futile & (error > PART * target)
+        """Where the step cannot be the last and the model is worse than its solution, (B,)."""
+        tail = np.minimum(self.error(decrease), (FAR_TAIL if self._far else MOST_TAIL) * decrease)
+        futile: npt.NDArray[np.bool_] = TAIL * np.maximum(gained, last) <= tail
+        return futile & ~self.last_step(decrease, target)
 
     def _product(self, p: FloatArray, c: FloatArray, work: FloatArray) -> FloatArray:
         """H p on the free coordinates."""
