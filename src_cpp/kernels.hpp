@@ -77,10 +77,11 @@ struct Kernels {
   Status (*gather_columns)(const RowBlock*, const int32_t* place, const int64_t* indptr,
                            int32_t* indices, void* values, int32_t n_threads);
 
-  // H_ab += sum_i weight_i x_ia x_ib for first <= a and b <= a; H (n_cols, n_cols), ids ascending
-  // in each row, sparse storages only.
-  Status (*add_gram)(const RowBlock*, const double* weight, int64_t first, double* H,
-                     int32_t n_threads);
+  // H_ab += sum_i weight_i x_ia x_ib for first <= a and b <= a, H (p, p), of the p columns that
+  // have a `place`; null: of all, and ids ascend in each row. Sparse storages only. Scratch for
+  // places: ids and values, n_threads p each.
+  Status (*add_gram)(const RowBlock*, const int32_t* place, const double* weight, int64_t first,
+                     int64_t p, double* H, int32_t* ids, double* values, int32_t n_threads);
   // H_ba <- H_ab for first <= a < p and b < a.
   Status (*mirror)(int64_t p, int64_t first, double* H, int32_t n_threads);
 

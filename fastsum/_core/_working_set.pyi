@@ -18,7 +18,15 @@ def gather_columns(
     values: Array | None,
     n_threads: int,
 ) -> None: ...
-def add_gram(block: Block, weight: Array, first: int, H: Array, n_threads: int) -> None: ...
+def add_gram(
+    block: Block,
+    place: Array | None,
+    weight: Array,
+    first: int,
+    H: Array,
+    work: Array | None,
+    n_threads: int,
+) -> None: ...
 
 class Descent:
     size: float

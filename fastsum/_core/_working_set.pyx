@@ -47,19 +47,29 @@ def gather_columns(Block block, place, indptr, indices, values, int32_t n_thread
     PyErr_CheckSignals()
 
 
-def add_gram(Block block, weight, int64_t first, H, int32_t n_threads):
-    """Rows and columns from `first` on of H (p, p) += X' diag(weight) X; ids ascend in each row."""
-    cdef int64_t n = block.raw.n_rows, p = block.raw.n_cols, begin = 0, end
+def add_gram(Block block, place, weight, int64_t first, H, work, int32_t n_threads):
+    """Rows and columns from `first` on of H (p, p) += X_S' diag(weight) X_S.
+
+    Column j of X is column place[j] of X_S, none where that is negative; place (d,) int32, with
+    work (n_threads, p, 2) float64, or both None for X itself, whose ids then ascend in each row.
+    """
+    cdef int64_t n = block.raw.n_rows, p = H.shape[0], begin = 0, end
     cdef int64_t chunk = max(<int64_t>64, POLL_WORK // (block.row_work * block.row_work + 16))
+    cdef const int32_t* place_ = <const int32_t*>address(place, 4 * block.raw.n_cols)
     cdef const double* weight_ = <const double*>address(weight, 8 * n)
     cdef double* out = <double*>address(H, 8 * p * p, True)
+    cdef double* values = <double*>address(work, 16 * n_threads * p, True)
+    cdef int32_t* ids = <int32_t*>(values + n_threads * p)
     cdef c.RowBlock part
     cdef c.Status status
+    if (place_ == NULL and p != block.raw.n_cols) or (place_ != NULL and values == NULL):
+        raise ValueError("H must have a row for each column; places need work")
     while begin < n:
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = kernels().add_gram(&part, weight_ + begin, first, out, n_threads)
+            status = kernels().add_gram(&part, place_, weight_ + begin, first, p, out, ids,
+                                        values, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end

@@ -104,8 +104,8 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*count_selected)(const RowBlock*, const int32_t*, int64_t*, int32_t) noexcept nogil
         Status (*gather_columns)(const RowBlock*, const int32_t*, const int64_t*, int32_t*, void*,
                                  int32_t) noexcept nogil
-        Status (*add_gram)(const RowBlock*, const double*, int64_t, double*,
-                           int32_t) noexcept nogil
+        Status (*add_gram)(const RowBlock*, const int32_t*, const double*, int64_t, int64_t,
+                           double*, int32_t*, double*, int32_t) noexcept nogil
         Status (*mirror)(int64_t, int64_t, double*, int32_t) noexcept nogil
         Status (*gram_descent)(const double*, DescentArgs*) noexcept nogil
         Status (*gram_pivots)(const double*, DescentArgs*, double*, int64_t) noexcept nogil

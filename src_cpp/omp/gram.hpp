@@ -56,33 +56,76 @@ inline Status gather_columns(const RowBlock* block, const int32_t* place, const 
   });
 }
 
-// H_ab += sum_i weight_i x_ia x_ib for first <= a < p and b <= a. Every thread reads all rows and
-// owns the a with a % n_threads == thread: no private sums, and the bits do not depend on threads.
+// Whether a row holds a column whose place is at least `first`.
+template <class Row>
+inline bool any_from(const Row& row, const int32_t* place, int64_t first) {
+  int32_t count = 0;
+#pragma omp simd reduction(+ : count)
+  for (int64_t e = 0; e < row.size; ++e) count += place[row.index(e)] >= int32_t(first);
+  return count > 0;
+}
+
+// The columns of a row that have a place, in the order of their places; how many there are.
+template <class Row>
+inline int64_t select_sorted(const Row& row, const int32_t* place, int32_t* k, double* x) {
+  int64_t size = 0;
+  for (int64_t e = 0; e < row.size; ++e) {
+    const int32_t mine = place[row.index(e)];
+    if (mine < 0) continue;
+    int64_t at = size++;
+    for (; at > 0 && k[at - 1] > mine; --at) {
+      k[at] = k[at - 1];
+      x[at] = x[at - 1];
+    }
+    k[at] = mine;
+    x[at] = double(row.value(e));
+  }
+  return size;
+}
+
+// H_ab += sum_i weight_i x_ia x_ib for first <= a < p and b <= a, see kernels.hpp. Every thread
+// reads all rows and owns the a with a % n_threads == thread: no private sums, and the bits do not
+// depend on threads.
 template <class Rows>
-inline void add_gram_typed(const Rows& X, int64_t n_rows, const double* weight, int64_t first,
-                           int64_t p, double* H, int32_t n_threads) {
+inline void add_gram_typed(const Rows& X, int64_t n_rows, const int32_t* place,
+                           const double* weight, int64_t first, int64_t p, double* H, int32_t* ids,
+                           double* values, int32_t n_threads) {
   parallel_parts(n_threads, n_threads, [&](int64_t thread, int64_t, int64_t) {
+    const auto add = [&](int64_t size, double weight_i, const auto& index, const auto& value) {
+      for (int64_t e = size - 1; e >= 0; --e) {
+        const int64_t a = index(e);
+        if (a < first) break;
+        if (n_threads > 1 && a % n_threads != thread) continue;
+        const double x = weight_i * value(e);
+        double* h = H + a * p;
+#pragma omp simd
+        for (int64_t f = 0; f <= e; ++f) h[index(f)] += x * value(f);
+      }
+    };
+    int32_t* k = ids + thread * p;
+    double* x = values + thread * p;
     for (int64_t i = 0; i < n_rows; ++i) {
       const auto row = X.row(i);
       if (weight[i] == 0) continue;
-      for (int64_t e = row.size - 1; e >= 0; --e) {
-        const int64_t a = row.index(e);
-        if (a < first) break;
-        if (n_threads > 1 && a % n_threads != thread) continue;
-        const double x = weight[i] * double(row.value(e));
-        double* h = H + a * p;
-#pragma omp simd
-        for (int64_t f = 0; f <= e; ++f) h[row.index(f)] += x * double(row.value(f));
+      if (!place) {
+        add(
+          row.size, weight[i], [&](int64_t e) { return row.index(e); },
+          [&](int64_t e) { return double(row.value(e)); });
+      } else if (any_from(row, place, first)) {
+        add(
+          select_sorted(row, place, k, x), weight[i], [&](int64_t e) { return int64_t(k[e]); },
+          [&](int64_t e) { return x[e]; });
       }
     }
   });
 }
 
-inline Status add_gram(const RowBlock* block, const double* weight, int64_t first, double* H,
+inline Status add_gram(const RowBlock* block, const int32_t* place, const double* weight,
+                       int64_t first, int64_t p, double* H, int32_t* ids, double* values,
                        int32_t n_threads) {
   if (block->storage == kDense) return kUnsupported;
   return with_rows(*block, [&](const auto& X) {
-    add_gram_typed(X, block->n_rows, weight, first, block->n_cols, H, n_threads);
+    add_gram_typed(X, block->n_rows, place, weight, first, p, H, ids, values, n_threads);
   });
 }
 

@@ -58,15 +58,10 @@ class Submatrix:
 
         m is `mean` (p,), the weighted mean of each column, or 0.
         """
-        H[first:] = 0.0
         if not self.dense:
-            for start, block in zip(self.rows.starts, self.rows.blocks, strict=True):
-                part = weight[start : start + block.n_rows]
-                _working_set.add_gram(block, part, first, H, self.n_threads)
-            if mean is not None:
-                H[first:] -= np.outer(mean[first:] * weight.sum(), mean)
-                H[:first, first:] = H[first:, :first].T
+            sparse_gram(self.rows, None, weight, H, first, mean, self.n_threads)
             return
+        H[first:] = 0.0
         root = np.sqrt(weight)[:, None]
         for start, A in self.dense_chunks(self.rows.n_cols):
             part = (A - mean if mean is not None else A) * root[start : start + len(A)]
@@ -107,6 +102,35 @@ class Submatrix:
                 yield start + begin, part.toarray() if sp.issparse(part) else part
 
 
+def sparse_gram(
+    rows: Rows,
+    ids: Ids | None,
+    weight: FloatArray,
+    H: FloatArray,
+    first: int,
+    mean: FloatArray | None,
+    n_threads: int,
+) -> None:
+    """`Submatrix.gram` of the columns `ids` of sparse rows (None: all), without a copy of them."""
+    place, work = None, None
+    if ids is not None:
+        place, work = _places(rows, ids), np.empty((n_threads, len(H), 2))
+    H[first:] = 0.0
+    for start, block in zip(rows.starts, rows.blocks, strict=True):
+        part = weight[start : start + block.n_rows]
+        _working_set.add_gram(block, place, part, first, H, work, n_threads)
+    if mean is not None:
+        H[first:] -= np.outer(mean[first:] * weight.sum(), mean)
+        H[:first, first:] = H[first:, :first].T
+
+
+def _places(rows: Rows, ids: Ids) -> npt.NDArray[np.int32]:
+    """The place of each column of X among `ids`, -1 if it is none of them, (d,)."""
+    place = np.full(rows.n_cols, -1, dtype=np.int32)
+    place[ids] = np.arange(len(ids), dtype=np.int32)
+    return place
+
+
 def values_of(block: _kernels.Block) -> npt.NDArray[Any]:
     """The values of a block that holds some."""
     assert block.values is not None
@@ -126,8 +150,7 @@ def _dense(values: npt.NDArray[Any]) -> Rows:
 
 def _sparse_columns(rows: Rows, ids: Ids, n_threads: int) -> Rows:
     n, p, dtype = rows.n_rows, len(ids), rows.dtype
-    place = np.full(rows.n_cols, -1, dtype=np.int32)
-    place[ids] = np.arange(p, dtype=np.int32)
+    place = _places(rows, ids)
     counts = np.empty(n, dtype=np.int64)
     parts = list(zip(rows.starts, rows.blocks, strict=True))
     for start, block in parts:

@@ -23,11 +23,12 @@ import numpy.typing as npt
 
 from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.data import Rows
 from fastsum.problem import Problem
 from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
-from fastsum.solvers.phases._submatrix import Submatrix
+from fastsum.solvers.phases._submatrix import Submatrix, sparse_gram
 
 Ids = npt.NDArray[np.int64]
 LEAST = 512  # columns of a first working set; an eighth of that if they are dense
@@ -35,7 +36,9 @@ GROWTH = 4  # times the support: columns of the next; half of that if they are d
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
 PATH = 0.2  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
-REDUCTION = 1e-3  # of the gap, asked of a subproblem that holds all violators
+# Of the gap, asked of a subproblem that holds all violators; of one on a stored Gram matrix, where
+# sweeps are cheap beside a round.
+REDUCTION, REDUCTION_ON_GRAM = 1e-3, 1e-4
 LOOSE = 0.3  # the same for the squared loss on dense data
 # Quadratic models do not see the rows on a straight piece; such problems are left to SAGA.
 STRAIGHT = {"huber", "smoothed_hinge"}
@@ -119,14 +122,16 @@ class WorkingSet(Phase):
         if state.on_path:
             l1 = state.path
         complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
-        accuracy = state.tighter * max(0.3 * target, REDUCTION * gap) if complete else 0.0
+        on_gram = self.problem.loss.name == "squared" and self.fits(len(state.ids))
+        reduction = REDUCTION_ON_GRAM if on_gram else REDUCTION
+        accuracy = state.tighter * max(0.3 * target, reduction * gap) if complete else 0.0
         if complete and len(state.ids) <= SMALL:
             accuracy = EXACT * gap  # costs nothing
         x = W[state.ids, b].astype(np.float64)
         start = x.copy()
         if state.calls == 1 and x.any():
             state.radius = WARM_RADIUS
-        if self.problem.loss.name == "squared" and self.fits(len(state.ids)):
+        if on_gram:
             intercept += self._squared(b, state, x, gradient[state.ids], l1, accuracy)
             passes = 1.0
         else:
@@ -183,29 +188,35 @@ class WorkingSet(Phase):
         c = min(1.0, l1 / top) if l2 == 0 and top > 0 else 1.0
         if self._deviation is None:
             self._measure_columns()
-        assert self._deviation is not None and self._mean is not None
+        assert self._deviation is not None
         slope = abs(float(self.weight @ self.certifier.derivatives[:, b]))
         radius = np.sqrt(2.0 * problem.loss.curvature * gap)
         alive = slice(None) if state.alive is None else state.alive
         bound = c * score[alive] + (radius * (1 + 1e-9)) * self._deviation[alive]
         if problem.fit_intercept and slope > 0:
-            bound += slope * np.abs(self._mean[alive])
+            bound += slope * np.abs(self._means()[alive])
         kept = np.flatnonzero(bound >= l1 * (1 - 1e-9))
         if len(kept) < 0.5 * len(bound):
             state.alive = kept if state.alive is None else state.alive[kept]
 
     def _measure_columns(self) -> None:
-        """Weighted means and deviations of the columns; plain norms without an intercept."""
+        """Weighted deviations of the columns; plain norms without an intercept."""
         rows, weight = self.problem.rows, self.weight[:, None]
         squares = rows.weighted_squares(weight, self.n_threads)[:, 0]
         if self.problem.fit_intercept:
-            self._mean = rows.transposed(weight, self.n_threads)[:, 0]
             # the rounding of both sums stays inside the norm
-            squares -= self._mean**2 * (1 - 1e-9)
+            squares -= self._means() ** 2 * (1 - 1e-9)
             np.maximum(squares, 0.0, out=squares)
-        else:
-            self._mean = np.zeros(rows.n_cols)
         self._deviation = np.sqrt(squares, out=squares)
+
+    def _means(self) -> FloatArray:
+        """Weighted means of the columns; 0 without an intercept."""
+        rows = self.problem.rows
+        if self._mean is None and self.problem.fit_intercept:
+            self._mean = rows.transposed(self.weight[:, None], self.n_threads)[:, 0]
+        elif self._mean is None:
+            self._mean = np.zeros(rows.n_cols)
+        return self._mean
 
     def fits(self, p: int) -> bool:
         """Whether a Gram matrix of p columns is small, absolutely or beside X."""
@@ -224,7 +235,10 @@ class WorkingSet(Phase):
         new = np.setdiff1d(state.ids, gram.ids, assume_unique=True)
         if len(new):
             union = np.concatenate([gram.ids, new])
-            gram.grow(Submatrix(self.problem.rows, union, self.n_threads), union)
+            if self.problem.rows.sparse and len(gram.ids):
+                gram.add(self.problem.rows, union, self._means()[union], self.n_threads)
+            else:
+                gram.grow(Submatrix(self.problem.rows, union, self.n_threads), union)
         H, mean = gram.of(state.ids)
         start = x.copy()
         size = float(self.weight @ (u * u))
@@ -309,14 +323,25 @@ class _Gram:
 
     def grow(self, A: Submatrix, ids: Ids) -> None:
         """Takes in the columns `ids` of A, of which the first are held already."""
-        old, p = len(self.ids), len(ids)
-        if old == p:
+        if len(self.ids) == len(ids):
             return
-        self.mean = A.transposed(self.weight) / self.total if self.centred else np.zeros(p)
+        self.mean = A.transposed(self.weight) / self.total if self.centred else np.zeros(len(ids))
+        H, old = self._room(ids)
+        A.gram(self.weight, H, old, self.mean if self.centred else None)
+
+    def add(self, rows: Rows, ids: Ids, mean: FloatArray, n_threads: int) -> None:
+        """The same for a few new columns of sparse rows, without a copy of those held."""
+        self.mean = mean
+        H, old = self._room(ids)
+        sparse_gram(rows, ids, self.weight, H, old, mean if self.centred else None, n_threads)
+
+    def _room(self, ids: Ids) -> tuple[FloatArray, int]:
+        """A matrix for `ids` that holds what is known, and of how many columns that is."""
+        old, p = len(self.ids), len(ids)
         H = np.empty((p, p))
         H[:old, :old] = self.H
-        A.gram(self.weight, H, old, self.mean if self.centred else None)
         self.ids, self.H = ids, H
+        return H, old
 
     def of(self, ids: Ids) -> tuple[FloatArray, FloatArray]:
         """Gram matrix and means of `ids`, all held."""
