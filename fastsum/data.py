@@ -206,7 +206,7 @@ class Rows:
         return np.arange(0, self.n_rows, step)
 
     def every(self, step: int) -> Rows:
-        """Rows 0, step, 2 step, ... of X, copied: a pass over a view takes as long as one over X."""
+        """A copy of rows 0, step, 2 step, ...: a pass over a view takes as long as one over X."""
         if step <= 1:
             return self
         blocks = []
