@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
-from fastsum.line_search import Minimum
+from fastsum.line_search import LEAST_GAIN, Minimum
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
@@ -92,6 +92,7 @@ class Certifier:
         self.derivatives = np.empty((n, self._K))
         self._width = self._B + self._K * (1 + self._C)
         self._work = np.empty(n_threads * (2 * self._K + self._C**2))
+        self._rounding = 16 * EPS**2 * n  # of n terms, squared: of a loss, when b takes a step
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
@@ -270,13 +271,14 @@ class Certifier:
         slope = np.abs(gradient).max(axis=1)
         flat = np.trace(curvature, axis1=1, axis2=2) < FLAT * L
         radius = np.where(flat, 10.0 * (1.0 + slope / L), np.inf)
-        evaluated, floor = shift, 16 * EPS**2 * len(self._margins)  # rounding of n terms, squared
+        evaluated, least = shift, LEAST_GAIN
         live = np.ones(self._B, dtype=bool)
         for _ in range(MAX_NEWTON):
             step = _newton_step(gradient, curvature, slope / radius)
-            todo = live & (-(step * gradient).sum(axis=1) > floor * np.abs(value))
+            todo = live & (-(step * gradient).sum(axis=1) > least * np.abs(value))
             if not todo.any():
                 break
+            least = self._rounding
             evaluated = trial = shift + (step * todo[:, None]).ravel()
             new_value, new_gradient, new_curvature = self._loss_terms(trial)
             new_slope = np.abs(new_gradient).max(axis=1)
@@ -298,8 +300,7 @@ class Certifier:
     def _best_shift_of_each(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """`_best_shift` of problems with one output: a line search each, in step."""
         L = self.problem.loss.curvature * self.problem.total_weight
-        floor = 16 * EPS**2 * len(self._margins)  # rounding of n terms, squared
-        searches = [Minimum(L, floor) for _ in range(self._B)]
+        searches = [Minimum(L, self._rounding) for _ in range(self._B)]
         at, live = [0.0] * self._B, [True] * self._B
         for _ in range(MAX_NEWTON):
             evaluated = at.copy()

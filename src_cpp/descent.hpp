@@ -33,14 +33,15 @@ template <class Model>
 inline double move(Model& model, DescentArgs& a, int64_t j) {
   const double h = a.diagonal[j] + a.l2, x = a.x[j];
   const double q = a.q[j] = model.gradient(j);
-  if (!(h > 0) || (x == 0 && std::fabs(q) <= a.l1)) return 0;
-  const double to = prox(h * x - q - a.l2 * x, a.l1, 0.0) / h;
+  const bool inside = std::fabs(q) <= a.l1;  // without curvature x is of use to the penalty only
+  if (inside ? x == 0 : !(h > 0)) return 0;
+  const double to = h > 0 ? prox(h * x - q - a.l2 * x, a.l1, 0.0) / h : 0.0;
   const double step = to - x;
   if (step == 0) return 0;
   a.x[j] = to;
   a.size += step * (2 * q + a.diagonal[j] * step);
   model.add(j, step);
-  return 0.5 * h * step * step;
+  return h > 0 ? 0.5 * h * step * step : q * x + a.l1 * std::fabs(x);
 }
 
 // Sweeps until the gap is at most `target`, a full sweep gains too little, or `most` are made.

@@ -9,6 +9,7 @@ from reference import certificate as reference
 from reference.arrays import arrays_of
 
 import fastsum
+from fastsum import minimize
 from fastsum.certificate import Certifier
 from fastsum.penalties import PENALTIES
 from fastsum.result import Status
@@ -219,3 +220,19 @@ def test_coupled_intercepts_sum_to_zero():
     shifted = Certifier(problem, 1)(W)
     np.testing.assert_allclose(shifted.intercept, certificate.intercept, atol=1e-9)
     assert shifted.objective[0] == pytest.approx(certificate.objective[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["none", "zeros"])
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+def test_the_best_intercept_leaves_no_slope_beyond_rounding(loss, layout, weights):
+    """From a start as near as 1e-15; the gap adds the slope times a reach, here 3 or so."""
+    problem = random_problem(31, loss, layout, n=200, weights=weights, alpha=0.1)
+    best = minimize(problem, "saga", tol=1e-13, max_iter=3000, random_state=0)
+    W = np.vstack([best.coef.reshape(-1, problem.K), np.reshape(best.intercept, (1, -1))])
+    certifier = Certifier(problem, 1)
+    for far in (0.0, 3e-16, 1e-15, 3e-15, 1e-14, 1e-13):
+        moved = W.copy()
+        moved[-1] += far * np.cos(np.arange(problem.K))
+        c = certifier(moved)
+        assert (c.own_gap <= 1e-20).all()
+        assert (c.gap <= 16 * np.finfo(float).eps * np.abs(c.objective)).all()

@@ -5,12 +5,13 @@ import threading
 
 import numpy as np
 import pytest
-from problems import LOSS_LAYOUTS, random_problem
+from problems import LOSS_LAYOUTS, random_labels, random_problem
 from reference import certificate as reference
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsum import Problem, minimize
 from fastsum.certificate import Certifier
+from fastsum.columns import Columns
 from fastsum.result import Status
 from fastsum.solvers import SOLVER_NAMES, SOLVERS
 
@@ -199,6 +200,24 @@ def test_every_status():
         assert result.status is status
         assert result.message and np.isfinite(result.coef).all()
         assert result.status.reached == (status in ("converged", "precision", "stationary"))
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize("name", SOLVER_NAMES)
+def test_all_that_the_arithmetic_gives_ends_a_fit(name, loss, layout, offset):
+    """Far columns make a far b, and the rounding of the slope in b is multiplied by it."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((100, 3))
+        y = random_labels(rng, X, loss, layout)
+        columns = Columns.one_vs_rest(int(y.max()) + 1) if layout == "one_vs_rest" else None
+        problem = Problem(X + offset, y, loss=loss, alpha=0.01, columns=columns)
+        result = minimize(problem, name, tol=1e-14, max_iter=1000, random_state=0)
+        assert result.status in (Status.CONVERGED, Status.PRECISION)
+        assert result.n_iter <= 500
+        if not offset:
+            assert (result.dual_gap <= 32 * np.finfo(float).eps * result.objective).all()
 
 
 @pytest.mark.parametrize("refine", [True, False])

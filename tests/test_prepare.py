@@ -6,6 +6,7 @@ from problems import DTYPES, dense_values, random_problem
 from reference import certificate as reference
 
 from fastsum import minimize, prepare
+from fastsum._core import _phases
 from fastsum.certificate import Certifier
 
 each_form = pytest.mark.parametrize(
@@ -89,6 +90,17 @@ def test_weights_there_and_back(K):
     W[empty] = 0.0
     np.testing.assert_array_equal(back, W)
     np.testing.assert_array_equal(ready.from_user(back), there)
+
+
+@each_form
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_column_counts_miss_no_value(storage, dtype, n_threads):
+    rows = problem_of(storage=storage, dtype=dtype).rows
+    counts = np.zeros((n_threads, rows.n_cols), dtype=np.int32)
+    _phases.column_counts(rows.blocks[0], counts, n_threads)
+    expected = np.bincount(rows.blocks[0].indices, minlength=rows.n_cols)
+    np.testing.assert_array_equal(counts.sum(axis=0), expected)
+    assert (counts.sum(axis=1) > 0).all()
 
 
 @each_form

@@ -71,6 +71,19 @@ def test_gram_grows_to_the_whole(storage, n_threads, centred, monkeypatch):
     np.testing.assert_allclose(H, (B.T * weight) @ B, atol=1e-12)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("first", [0, 1, 32, 45])
+def test_gram_of_more_columns_than_a_tile(first, n_threads):
+    rng = np.random.default_rng(2)
+    X = random_matrix(rng, 30, 70, "csr")
+    weight, A = random_weights(rng, 30, "zeros"), dense(X)
+    expected = (A.T * weight) @ A
+    H = expected.copy()
+    H[first:], H[:first, first:] = 0.0, np.nan
+    _working_set.add_gram(as_rows(X).blocks[0], weight, first, H, n_threads)
+    np.testing.assert_allclose(H, expected, atol=1e-12)
+
+
 def quadratic(seed, p=25, n=40):
     rng = np.random.default_rng(seed)
     A, y = rng.standard_normal((n, p)) @ np.diag(np.logspace(0, -1, p)), rng.standard_normal(n)
@@ -102,6 +115,51 @@ def test_descent_finds_the_elastic_net(seed, l1_ratio):
             u = A @ x - y
             model.minimise(A.T @ u / n, x, float(u @ u / n), 1e-14)
         np.testing.assert_allclose(x, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.02])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_descent_on_columns_is_of_the_centred_quadratic(storage, dtype, l2):
+    """Columns with means far from 0, and a start that has left the point of the gradient."""
+    rng = np.random.default_rng(4)
+    X = random_matrix(rng, 60, 12, storage, dtype=dtype)
+    X = X + dtype(1.5) if storage == "dense" else X
+    A, weight, l1 = dense(X), random_weights(rng, 60, "zeros") / 60, 0.05
+    mean = weight @ A / weight.sum()
+    H = ((A - mean).T * weight) @ (A - mean)
+    origin, start, y = rng.standard_normal(12), rng.standard_normal(12), rng.standard_normal(60)
+    g = (A - mean).T @ (weight * ((A - mean) @ origin - y))
+    size = weight @ ((A - mean) @ start - y) ** 2
+    x, r, q = start.copy(), weight * (A @ (start - origin)), np.zeros(12)
+    columns = Submatrix(as_rows(X), np.arange(12), 1).by_columns
+    descent = _working_set.Descent(
+        l1, l2, H.diagonal().copy(), x, q, size, np.empty(12, dtype=np.int32)
+    )
+    _, sweeps = descent.on_columns(columns, g, weight, mean, r, 1e-15, 0.0, 5000)
+    assert sweeps < 5000
+    q = g + H @ (x - origin)
+    off = np.where(x != 0, np.abs(q + l2 * x + l1 * np.sign(x)), np.maximum(np.abs(q) - l1, 0))
+    assert off.max() <= 1e-7
+    np.testing.assert_allclose(r, weight * (A @ (x - origin)), atol=1e-12)
+    assert descent.size == pytest.approx(weight @ ((A - mean) @ x - y) ** 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("on_columns", [False, True])
+def test_descent_clears_columns_without_curvature(on_columns):
+    A, y = quadratic(2, p=6)
+    A[:, 3] = 0.0
+    x, n, H = np.ones(6), len(y), A.T @ A / len(y)
+    u = A @ x - y
+    q, active = A.T @ u / n, np.empty(6, dtype=np.int32)
+    descent = _working_set.Descent(0.05, 0.0, H.diagonal().copy(), x, q.copy(), u @ u / n, active)
+    if on_columns:
+        columns = Submatrix(as_rows(A), np.arange(6), 1).by_columns
+        weight = np.full(n, 1 / n)
+        gap, _ = descent.on_columns(columns, q, weight, None, np.zeros(n), 1e-12, 0.0, 1000)
+    else:
+        gap, _ = descent.on_gram(H, 1e-12, 0.0, 1000)
+    assert x[3] == 0.0 and gap <= 1e-12
+    assert kkt_residual(A, y, 0.05, 0.0, x) <= 1e-6
 
 
 def pivoted(A, y, l1, l2, start):
@@ -153,7 +211,7 @@ def test_lasso_pivots_are_the_steps_of_lars():
 def test_pivots_with_equal_and_empty_columns():
     rng = np.random.default_rng(9)
     A = rng.standard_normal((20, 8))
-    A = np.hstack([A, A, -A, np.zeros((20, 2))])
+    A = np.hstack([np.zeros((20, 1)), A, A, -A, np.zeros((20, 1))])
     y = rng.standard_normal(20)
     for start in (np.zeros(26), np.ones(26)):
         x, gap, pivots = pivoted(A, y, 0.02, 0.0, start)

@@ -253,7 +253,9 @@ class Run:
         close = np.isfinite(certificate.gap) & (certificate.gap <= self.target())
         if np.where(penalised, close, flat).all():
             return Status.CONVERGED if penalised.all() else Status.STATIONARY
-        floor = certificate.gap <= self.certifier.floor(certificate)
+        # what is more than `own_gap` is the slope in b, which no step of a method can lessen
+        least = np.fmin(certificate.gap, certificate.own_gap)
+        floor = least <= self.certifier.floor(certificate)
         eps = float(np.finfo(self.problem.dtype).eps)
         flat_floor = certificate.subgradient <= 8 * eps * null.subgradient
         # a certificate is in float64: below the floor there may still be something to gain

@@ -51,8 +51,8 @@ void epoch_rows(const Rows& X, const EpochArgs& a, const int64_t* order, int64_t
       auto& column = columns[row.index(p)];
       column.w = (column.w - column.rate * change * row.value(p) - column.shift) * column.shrink;
     }
-    auto& intercept = columns[d];  // x = 1, no penalty
-    intercept.w -= intercept.rate * change + intercept.shift;
+    auto& intercept = columns[d];  // x = 1, no penalty; no shift, the snapshot has the best one
+    intercept.w -= intercept.rate * change;
   }
 }
 
