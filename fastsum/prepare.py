@@ -20,14 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels, _phases, _working_set
-from fastsum.data import Rows
+from fastsum.data import CACHED_COLUMNS, Rows
 from fastsum.problem import Problem
 
 Order = npt.NDArray[np.int64]
 # Below this many stored values a fit is over before the rewriting, about three passes, pays; and
 # weights within the second cache level are fast in any order.
 PREPARE_FROM = 1 << 20
-CACHED_COLUMNS = 1 << 15
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ struct Kernels {
   Status (*margins)(const RowBlock*, int32_t dtype, const void* W, int64_t K, double* z,
                     int32_t n_threads);
 
-  // out <- out + X' r for r (n_rows, K), out (n_cols, K); work (n_threads, n_cols, K), unused
+  // out <- out + X' r for r (n_rows, K), out (n_cols, K); work (n_threads - 1, n_cols, K), unused
   // with one thread.
   Status (*add_transposed)(const RowBlock*, const double* r, int64_t K, double* out, double* work,
                            int32_t n_threads);
@@ -48,7 +48,7 @@ struct Kernels {
                             int64_t n_outputs, const double* c, void* out, void* work,
                             int32_t n_threads);
 
-  // out_jk += sum_i c_ik x_ij^2 for c (n_rows, K), out (n_cols, K); work as in add_transposed.
+  // out_jk += sum_i c_ik x_ij^2 for c (n_rows, K), out (n_cols, K); work (n_threads, n_cols, K).
   Status (*add_squares)(const RowBlock*, const double* c, int64_t K, double* out, double* work,
                         int32_t n_threads);
 

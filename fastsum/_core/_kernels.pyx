@@ -152,13 +152,13 @@ def margins(Block block, W, int64_t K, z, int64_t first_row, int32_t n_threads):
 
 
 def add_transposed(Block block, r, int64_t K, out, work, int64_t first_row, int32_t n_threads):
-    """out (d, K) += X' r[first_row:...]; work (n_threads, d, K) or None with one thread."""
+    """out (d, K) += X' r[first_row:...]; work (n_threads - 1, d, K) or None with one thread."""
     cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols, begin = 0, end
     # a part costs n_threads d K more for its private sums
     cdef int64_t chunk = max(block.poll_rows(K), 4 * d // block.row_work) * n_threads
     cdef const double* rows = <const double*>address(r, 8 * (first_row + n) * K)
     cdef double* sums = <double*>address(out, 8 * d * K, True)
-    cdef double* mine = <double*>address(work, 8 * n_threads * d * K, True)
+    cdef double* mine = <double*>address(work, 8 * (n_threads - 1) * d * K, True)
     cdef c.RowBlock part
     cdef c.Status status
     if mine == NULL:

@@ -24,9 +24,8 @@ inline void times_curvature(const double* c, int64_t B, int64_t C, Sum* z) {
 }
 
 // out += A' D A V over the rows [begin, end), A = [X, 1], in the arithmetic of Sum. With one column
-// kRun products come before their sums: V and out take turns in the first cache level, and no load
-// waits for a store. In turns row by row it took 1.25 times as long.
-inline constexpr int64_t kRun = 512;
+// kRun products come before their sums: a chain of load, sum, store a row took 1.25 times as long.
+inline constexpr int64_t kRun = 32;
 
 template <class Rows, class Sum>
 inline void add_hessian_product_one(const Rows& X, int64_t begin, int64_t end, int64_t d,

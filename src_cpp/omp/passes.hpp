@@ -58,16 +58,18 @@ inline Status add_transposed(const RowBlock* block, const double* r, int64_t K, 
                              double* work, int32_t n_threads) {
   const int64_t size = block->n_cols * K;
   return with_rows(*block, [&](const auto& X) {
-    if (n_threads <= 1) return add_transposed_part(X, 0, block->n_rows, r, K, out);
-    // Each thread sums its own rows; the partial sums are added in the order of the threads.
+    // Each thread sums its own rows, the first one to `out`; the others' sums are added in their
+    // order.
     parallel_parts(block->n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
-      double* mine = work + part * size;
-      for (int64_t e = 0; e < size; ++e) mine[e] = 0;
+      double* mine = part == 0 ? out : work + (part - 1) * size;
+      if (part > 0)
+        for (int64_t e = 0; e < size; ++e) mine[e] = 0;
       add_transposed_part(X, begin, end, r, K, mine);
     });
+    if (n_threads <= 1) return;
     parallel_parts(size, n_threads, [&](int64_t, int64_t begin, int64_t end) {
-      for (int32_t part = 0; part < n_threads; ++part)
-        for (int64_t e = begin; e < end; ++e) out[e] += work[part * size + e];
+      for (int32_t part = 1; part < n_threads; ++part)
+        for (int64_t e = begin; e < end; ++e) out[e] += work[(part - 1) * size + e];
     });
   });
 }
