@@ -2,7 +2,7 @@
 
 Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
 figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
-penalty on separate outputs is solved by working sets, on a sample first where the rows are many;
+penalty is solved by working sets, on a sample first where the rows are many;
 anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the data are
 large and sparse, after Newton on growing samples of the rows where they are many and dense, and in
 the space of the rows where those are few. A coupled l1 problem has no phase of its own yet and is
@@ -19,6 +19,7 @@ from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import Phase
 from fastsum.solvers.phases._preconditioner import MOST_EXACT
+from fastsum.solvers.phases.coupled_set import CoupledSet
 from fastsum.solvers.phases.epochs import Epochs
 from fastsum.solvers.phases.growing_samples import GrowingSamples
 from fastsum.solvers.phases.lbfgs import LBFGS
@@ -56,6 +57,7 @@ class Auto:
         self._arguments = problem, certifier, n_threads
         self._last_gain, self._idle = np.inf, 0
         self._separate_l1 = WorkingSet.serves(problem)
+        self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
         self._few_rows = RowSpaceNewton.serves(problem)
         self._samples_first = GrowingSamples.serves(problem)
@@ -70,8 +72,9 @@ class Auto:
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether there is a phase for the problem: it is smooth, or l1 with separate outputs."""
-        return WorkingSet.serves(problem) or not problem.l1.any()
+        """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)
+        return sets or not problem.l1.any()
 
     @staticmethod
     def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
@@ -85,6 +88,8 @@ class Auto:
             return self._phase(RowSample)
         if self._separate_l1:
             return self._phase(WorkingSet)
+        if self._coupled_l1:
+            return self._phase(CoupledSet)
         if self._few_rows:
             return self._phase(RowSpaceNewton)
         if self._samples_first:

@@ -44,10 +44,12 @@ class ImplicitQuadratic:
         V, c, T = np.append(v, shift)[:, None], self.weight[:, None], self.A.n_threads
         return np.ascontiguousarray(self.A.rows.hessian_product(V, c, 1, T, self.work)[:-1, 0])
 
-    def minimise(self, q: FloatArray, x: FloatArray, size: float, target: float) -> None:
+    def minimise(
+        self, q: FloatArray, x: FloatArray, size: float, target: float, rounds: int = ROUNDS
+    ) -> None:
         """Moves x, with the gradient q of the quadratic at it, until little is gained."""
         total = 0.0
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             start = x.copy()
             descent = _working_set.Descent(
                 self.l1, self.l2, self.diagonal, x, q.copy(), size, np.empty(len(x), np.int32)

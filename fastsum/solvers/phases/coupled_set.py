@@ -1,83 +1,133 @@
-"""Working sets for l1 and elastic net problems whose outputs are coupled (softmax)."""
+"""Working sets for l1 and elastic net problems whose outputs are coupled (softmax).
+
+Problem   min_w F(w) of eq. (1) with an l1 part and one value of the loss for all outputs
+Step      on the coefficients (column, output) that are not 0 and those that violate
+          |gradient| <= l1 the most, w + t delta for the minimiser delta, to a part of its gap, of
+          the quadratic model with the Hessian D_i = diag(p) - p p' of each row
+          (`_coupled_model.py`); t = 1, 1/2, ... by the margins along delta
+Far off   a row whose own class has p_y near 0 has a slope of 1 and no curvature: p_y is raised to
+          (1 - p_y) / R there, so that no such row wants to move by more than R; R doubles with each
+          full step. While the model does not predict what F gains it is minimised roughly.
+Source    Yuan, Ho, Lin, JMLR 2012 (prox-Newton); Friedman, Hastie, Tibshirani, J. Stat. Softw. 2010
+          (descent on softmax); Byrd, Chin, Nocedal, Oztoprak, Math. Programming 2016 (inexactness)
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from fastsum.certificate import Certificate, Certifier
+from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.solvers.phases import _coupled_model as cm
+from fastsum.solvers.phases._coupled_model import Coefficients, CoupledQuadratic, Ids
+from fastsum.solvers.phases._face import ROUNDS
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import quadratic_gap
+from fastsum.threads import blas_threads
 
-import os
-LEAST, GROWTH, NEAR = 512, 2, 0.95
-FORCING = float(os.environ.get('FO','0.1'))
-VERBOSE = 0
-R0=float(os.environ.get('R0','4')); GR=float(os.environ.get('GR','4'))
+LEAST, LEAST_OF_OUTPUT = 512, 16  # coefficients of a set, for each output
+GROWTH, NEAR = 2, 0.95  # times the support; of l1: what may violate soon
+RADIUS, WIDER = 4.0, 2.0  # R, and its growth
+SHARP, ROUGH = 0.1, 0.6  # of the gap at the start of a step: that of its model at the end
+TRUSTED = 0.1  # error of a prediction from which models are minimised sharply
+PART = 0.3  # of the gap wanted: accuracy of a model that needs no more
+HALVINGS = 30
 
 
 class CoupledSet(Phase):
+    """One prox-Newton step a call."""
+
     name = "coupled set"
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
-        self.radius = R0
-
-    def improve(self, W, certificate, target, budget):
-        import time
-        t0 = time.process_time()
-        problem, C = self.problem, self.problem.K
-        n = problem.rows.n_rows
-        g = self.certifier.gradient.T
-        w = W[:-1].astype(np.float64).T
-        output, column = self._choose(w, g)
-        c = self.certifier.weighted_curvature()
         s = problem.sample_weight
-        weight = np.full(n, 1 / problem.total_weight) if s is None else s / problem.total_weight
-        at = np.arange(n), problem.y.astype(np.intp)
-        v = -self.certifier.derivatives[at]
-        c[at] = np.maximum(c[at], v * weight / self.radius)
-        size = float(weight @ (v + v * v * weight / np.maximum(c[at], 1e-300)))
-        A = cm.Coefficients(problem.rows, column, output, C, self.n_threads)
-        t1 = time.process_time()
-        model = cm.CoupledQuadratic(A, np.ascontiguousarray(c.T), problem.fit_intercept, float(problem.l1[0]), float(problem.l2[0]))
-        t2 = time.process_time()
-        x, q = w[output, column], g[output, column]
-        gap = quadratic_gap(x, q, model.l1, model.l2, size)
-        x_new = x.copy()
-        model.minimise(q, x_new, size, max(0.3 * float(target[0]), FORCING * gap))
-        t3 = time.process_time()
-        delta = x_new - x
+        n, S = problem.rows.n_rows, problem.total_weight
+        self._weight = np.full(n, 1.0 / S) if s is None else s / S
+        self._own = problem.y.astype(np.intp), np.arange(n)
+        self._radius, self._trusted, self._tighter = RADIUS, False, 1.0
+
+    @staticmethod
+    def serves(problem: Problem) -> bool:
+        """Whether it is one problem with an l1 part and coupled outputs."""
+        columns = problem.columns
+        coupled = columns.n_problems == 1 and columns.n_outputs > 1 and problem.loss.coupled
+        return coupled and bool((problem.penalty.l1 > 0).all())
+
+    def improve(
+        self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
+    ) -> tuple[Weights, int]:
+        """W + t delta."""
+        problem = self.problem
+        g, w = self.certifier.gradient.T, W[:-1].T
+        output, column = self._choose(w, g)
+        with blas_threads(self.n_threads, problem.rows.nnz):
+            A = Coefficients(problem.rows, column, output, problem.K, self.n_threads)
+            c, size = self._curvature()
+            l1, l2 = float(problem.l1[0]), float(problem.l2[0])
+            model = CoupledQuadratic(A, c, problem.fit_intercept, l1, l2)
+            x, q = w[output, column].astype(np.float64), g[output, column]
+            gap = quadratic_gap(x, q, l1, l2, size)
+            accuracy = max(PART * float(target.min()), (SHARP if self._trusted else ROUGH) * gap)
+            end = x.copy()
+            model.minimise(
+                q, end, size, self._tighter * accuracy, ROUNDS if self._trusted else 1
+            )
+            moved = self._search(W, certificate, model, q, x, end)
+        return moved, int(np.clip(np.ceil(1 + model.products * A.passes), 1, budget))
+
+    def failed(self, worse: npt.NDArray[np.bool_]) -> None:
+        """Short steps again."""
+        self._radius, self._trusted = RADIUS, False
+
+    def _choose(self, w: Weights, g: FloatArray) -> tuple[Ids, Ids]:
+        """Outputs and columns of the working set for w and the gradient g (C, d), by output."""
+        score = np.where(w != 0, np.inf, np.abs(g)).ravel()
+        inside = np.flatnonzero(score > NEAR * float(self.problem.l1[0]))
+        support = int(np.count_nonzero(w))
+        most = max(LEAST, LEAST_OF_OUTPUT * len(w), GROWTH * support)
+        if len(inside) > most:
+            worst = np.argpartition(-score[inside], most - 1)[:most]
+            inside = np.sort(inside[worst])
+        output, column = np.divmod(inside, w.shape[1])
+        return output, column
+
+    def _curvature(self) -> tuple[FloatArray, float]:
+        """c (C, n) of the model, and the mean square of the residuals behind it."""
+        c = np.ascontiguousarray(self.certifier.weighted_curvature().T)
+        v, own = -self.certifier.derivatives.T[self._own], c[self._own]  # 1 - p_y, p_y
+        c[self._own] = own = np.maximum(own, v * self._weight / self._radius)
+        squares = np.divide(v * v * self._weight, own, out=np.zeros_like(v), where=own > 0)
+        return c, float(self._weight @ (v + squares))
+
+    def _search(
+        self,
+        W: Weights,
+        certificate: Certificate,
+        model: CoupledQuadratic,
+        q: FloatArray,
+        x: FloatArray,
+        end: FloatArray,
+    ) -> Weights:
+        """The point between W and the minimiser `end` that F has fallen enough at."""
+        A, delta = model.coefficients, end - x
+        at = A.ids[A.column], A.output
         z, r, b = model.move(delta)
-        quad = 0.5 * float((z * r).sum())
-        predicted = float(q @ delta) + quad + model.l1 * float(np.abs(x_new).sum() - np.abs(x).sum()) + 0.5 * model.l2 * float(x_new @ x_new - x @ x)
-        point = W.astype(np.float64)
-        F0 = float(certificate.objective[0])
-        length = 1.0
-        z = np.ascontiguousarray(z.T)
-        for _ in range(30):
-            point[column, output] = x + length * delta
+        predicted = float(q @ delta) + 0.5 * float(np.vdot(z, r))
+        predicted += model.l1 * float(np.abs(end).sum() - np.abs(x).sum())
+        predicted += 0.5 * model.l2 * float(end @ end - x @ x)
+        F, slope = float(certificate.objective[0]), np.ascontiguousarray(z.T)
+        point, length, rounding = W.astype(np.float64), 1.0, 8 * EPS * abs(F)
+        for _ in range(HALVINGS):
+            point[at] = x + length * delta
             point[-1] = W[-1] + length * b
-            F = float(self.certifier.value_along(z, length, point)[0])
-            if F <= F0 + 1e-4 * length * predicted + 1e-15 * abs(F0):
+            gain = F - float(self.certifier.value_along(slope, length, point)[0])
+            if gain >= -1e-4 * length * predicted - rounding:
                 break
             length *= 0.5
-        t4 = time.process_time()
-        self.radius = GR * self.radius if length == 1 else R0
-        if VERBOSE: print("  p %d: setup %.3f model %.3f minimise %.3f (%d products) search %.3f t=%g pred %.2e got %.2e" % (len(x), t1 - t0, t2 - t1, t3 - t2, model.products, t4 - t3, length, predicted, F - F0))
-        return np.ascontiguousarray(point, dtype=W.dtype), 1 + model.products
-
-    def _choose(self, w, g):
-        l1 = float(self.problem.l1[0])
-        score = np.abs(g)
-        inside = w != 0
-        support = int(inside.sum())
-        out = np.flatnonzero((score > NEAR * l1) & ~inside)
-        room = max(LEAST, 16 * self.problem.K, GROWTH * support) - support
-        if len(out) > room:
-            out = out[np.argpartition(-score.ravel()[out], room)[:room]]
-        mask = inside.ravel()
-        mask = mask.copy()
-        mask[out] = True
-        return np.nonzero(mask.reshape(w.shape))
+        full = length == 1.0
+        self._radius = WIDER * self._radius if full else RADIUS
+        self._trusted = full and abs(gain + predicted) <= TRUSTED * abs(predicted) + rounding
+        # the gap of the model is not the certificate's
+        self._tighter = 0.1 * self._tighter if not gain > rounding else 1.0
+        return np.ascontiguousarray(point, dtype=W.dtype)
