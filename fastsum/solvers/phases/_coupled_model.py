@@ -18,18 +18,18 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from fastsum._core import _working_set
+from fastsum._core import _kernels, _working_set
 from fastsum.data import Rows
 from fastsum.solvers.phases._face import SETTLED, SWEEPS, ImplicitQuadratic
-from fastsum.solvers.phases._submatrix import Submatrix
 
 FloatArray = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
-SPREAD_VALUES = 1 << 23  # of sparse columns stored once for each output that uses them, or 2 nnz
+# Stored values of sparse columns, once for each output that uses them, or twice what they hold.
+SPREAD_VALUES = 1 << 23
 SINGULAR = 1e-10  # softmax: a common shift of all intercepts changes nothing
 # The sample behind the preconditioner: rows, at least and for each coefficient; products that it
-# may cost, and what one value of the margins costs beside a multiplication of the product.
-LEAST_ROWS, ROWS_OF_COEFFICIENT, WORTH, SOFTMAX = 1000, 3, 50, 5
+# may cost, what a value of the margins costs beside a multiplication, flops always spent.
+LEAST_ROWS, ROWS_OF_COEFFICIENT, WORTH, SOFTMAX, ALWAYS = 1000, 3, 50, 5, 5e7
 SHARE_OF_DIAGONAL = 0.01  # of H, added to that of the sample
 
 
@@ -38,32 +38,28 @@ class Coefficients:
 
     Parameters
     ----------
-    rows : Rows
+    block : Block
+        A' as rows, of each column once.
     column, output : (p,) arrays
-        Where each coefficient is.
+        Where each coefficient is: row of the block, output.
     n_outputs : int
         C.
-    n_threads : int
     """
 
-    def __init__(self, rows: Rows, column: Ids, output: Ids, n_outputs: int, n_threads: int):
-        ids, place = np.unique(column, return_inverse=True)
-        self.column, self.output = place.astype(np.int32), output.astype(np.int32)
-        self.ids, self.C, self.n, self.n_ids = ids, n_outputs, rows.n_rows, len(ids)
-        self.block = Submatrix(rows, ids, n_threads).by_columns
-        self.columns: Any = Rows.part(self.block, 0, self.n_ids)  # A' as rows, of each column once
+    def __init__(self, block: _kernels.Block, column: Ids, output: Ids, n_outputs: int):
+        self.column, self.output = column.astype(np.int32), output.astype(np.int32)
+        self.block, self.C, self.n, self.n_ids = block, n_outputs, block.n_cols, block.n_rows
+        self.columns: Any = Rows.part(block, 0, block.n_rows)
         self.spread = False  # or of each coefficient, as a row of C n values
         if self.block.storage != "dense":
-            size = int(np.diff(self.columns.indptr)[place].sum())
-            self.spread = size <= max(SPREAD_VALUES, 2 * rows.nnz)
+            size = int(np.diff(self.columns.indptr)[column].sum())
+            self.spread = size <= max(SPREAD_VALUES, 2 * block.nnz)
         if self.spread:
-            A = self.columns[place]
+            A = self.columns[column]
             indices = A.indices + np.repeat(output * self.n, np.diff(A.indptr))
-            shape = (len(place), n_outputs * self.n)
+            shape = (len(column), n_outputs * self.n)
             self.columns = type(A)((A.data, indices, A.indptr), shape=shape)
-        stored = self.columns.size * (1 if self.spread else n_outputs)
-        self.work = stored + SOFTMAX * n_outputs * self.n  # of a product
-        self.passes = stored / max(1, rows.nnz * n_outputs)
+        self.stored = self.columns.size * (1 if self.spread else n_outputs)
 
     def margins(self, x: FloatArray) -> FloatArray:
         """A x, (C, n)."""
@@ -191,7 +187,8 @@ class CoupledQuadratic(ImplicitQuadratic):
         """H + l2 of the coefficients `ids` on a sample of the rows; empty if that costs too much."""
         A, p = self.coefficients, len(ids)
         size = min(A.n, max(LEAST_ROWS, ROWS_OF_COEFFICIENT * p))
-        if p * p * (size + p / 3) > WORTH * A.work:
+        product = A.stored + SOFTMAX * A.C * A.n
+        if p * p * (size + p / 3) > WORTH * product + ALWAYS:
             return np.empty((0, 0))
         step, output = A.n // size, A.output[ids]
         X, c = A.sample(ids, step), step * self.c[:, ::step]

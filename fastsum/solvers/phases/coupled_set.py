@@ -17,12 +17,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._coupled_model import Coefficients, CoupledQuadratic, Ids
 from fastsum.solvers.phases._face import ROUNDS
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import quadratic_gap
+from fastsum.solvers.phases._submatrix import Submatrix
 from fastsum.threads import blas_threads
 
 LEAST, LEAST_OF_OUTPUT = 512, 16  # coefficients of a set, for each output
@@ -31,7 +33,7 @@ RADIUS, WIDER = 4.0, 2.0  # R, and its growth
 SHARP, ROUGH = 0.1, 0.6  # of the gap at the start of a step: that of its model at the end
 TRUSTED = 0.1  # error of a prediction from which models are minimised sharply
 PART = 0.3  # of the gap wanted: accuracy of a model that needs no more
-HALVINGS = 30
+HALVINGS, ROUNDING = 30, 8 * EPS
 
 
 class CoupledSet(Phase):
@@ -46,6 +48,9 @@ class CoupledSet(Phase):
         self._weight = np.full(n, 1.0 / S) if s is None else s / S
         self._own = problem.y.astype(np.intp), np.arange(n)
         self._radius, self._trusted, self._tighter = RADIUS, False, 1.0
+        self._ids: Ids = np.empty(0, dtype=np.int64)
+        self._block: _kernels.Block | None = None
+        self._expected: tuple[float, float] | None = None  # F before a full step, what it gains
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -59,10 +64,14 @@ class CoupledSet(Phase):
     ) -> tuple[Weights, int]:
         """W + t delta."""
         problem = self.problem
-        g, w = self.certifier.gradient.T, W[:-1].T
+        g, w, F = self.certifier.gradient.T, W[:-1].T, float(certificate.objective[0])
+        if self._expected is not None:
+            self._judge(self._expected[0] - F, self._expected[1], F)
         output, column = self._choose(w, g)
         with blas_threads(self.n_threads, problem.rows.nnz):
-            A = Coefficients(problem.rows, column, output, problem.K, self.n_threads)
+            block = self._columns(column)
+            place = np.searchsorted(self._ids, column)
+            A = Coefficients(block, place, output, problem.K)
             c, size = self._curvature()
             l1, l2 = float(problem.l1[0]), float(problem.l2[0])
             model = CoupledQuadratic(A, c, problem.fit_intercept, l1, l2)
@@ -73,12 +82,13 @@ class CoupledSet(Phase):
             model.minimise(
                 q, end, size, self._tighter * accuracy, ROUNDS if self._trusted else 1
             )
-            moved = self._search(W, certificate, model, q, x, end)
-        return moved, int(np.clip(np.ceil(1 + model.products * A.passes), 1, budget))
+            moved = self._search(W, F, model, q, x, end)
+        passes = 1.0 + model.products * A.stored / max(1, problem.rows.nnz * problem.K)
+        return moved, int(np.clip(np.ceil(passes), 1, budget))
 
     def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """Short steps again."""
-        self._radius, self._trusted = RADIUS, False
+        self._radius, self._trusted, self._expected = RADIUS, False, None
 
     def _choose(self, w: Weights, g: FloatArray) -> tuple[Ids, Ids]:
         """Outputs and columns of the working set for w and the gradient g (C, d), by output."""
@@ -92,6 +102,14 @@ class CoupledSet(Phase):
         output, column = np.divmod(inside, w.shape[1])
         return output, column
 
+    def _columns(self, column: Ids) -> _kernels.Block:
+        """Columns of X that hold those of the set, `_ids`, as rows."""
+        ids = np.unique(column)
+        if self._block is None or not np.isin(ids, self._ids).all():
+            self._ids, self._block = ids, None  # not two copies
+            self._block = Submatrix(self.problem.rows, ids, self.n_threads).by_columns
+        return self._block
+
     def _curvature(self) -> tuple[FloatArray, float]:
         """c (C, n) of the model, and the mean square of the residuals behind it."""
         c = np.ascontiguousarray(self.certifier.weighted_curvature().T)
@@ -103,31 +121,39 @@ class CoupledSet(Phase):
     def _search(
         self,
         W: Weights,
-        certificate: Certificate,
+        F: float,
         model: CoupledQuadratic,
         q: FloatArray,
         x: FloatArray,
         end: FloatArray,
     ) -> Weights:
-        """The point between W and the minimiser `end` that F has fallen enough at."""
+        """The minimiser `end` of a trusted model; else where F has fallen enough on the way."""
         A, delta = model.coefficients, end - x
-        at = A.ids[A.column], A.output
+        at = self._ids[A.column], A.output
         z, r, b = model.move(delta)
-        predicted = float(q @ delta) + 0.5 * float(np.vdot(z, r))
-        predicted += model.l1 * float(np.abs(end).sum() - np.abs(x).sum())
-        predicted += 0.5 * model.l2 * float(end @ end - x @ x)
-        F, slope = float(certificate.objective[0]), np.ascontiguousarray(z.T)
-        point, length, rounding = W.astype(np.float64), 1.0, 8 * EPS * abs(F)
+        predicted = -float(q @ delta) - 0.5 * float(np.vdot(z, r))
+        predicted -= model.l1 * float(np.abs(end).sum() - np.abs(x).sum())
+        predicted -= 0.5 * model.l2 * float(end @ end - x @ x)
+        point, length = W.astype(np.float64), 1.0
+        slope = None if self._trusted else np.ascontiguousarray(z.T)
         for _ in range(HALVINGS):
             point[at] = x + length * delta
             point[-1] = W[-1] + length * b
+            if slope is None:
+                break  # the certificate tells
             gain = F - float(self.certifier.value_along(slope, length, point)[0])
-            if gain >= -1e-4 * length * predicted - rounding:
+            if gain >= 1e-4 * length * predicted - ROUNDING * abs(F):
                 break
             length *= 0.5
-        full = length == 1.0
-        self._radius = WIDER * self._radius if full else RADIUS
-        self._trusted = full and abs(gain + predicted) <= TRUSTED * abs(predicted) + rounding
-        # the gap of the model is not the certificate's
-        self._tighter = 0.1 * self._tighter if not gain > rounding else 1.0
+        self._expected = (F, predicted) if length == 1.0 else None
+        if length < 1.0:
+            self._radius = RADIUS
         return np.ascontiguousarray(point, dtype=W.dtype)
+
+    def _judge(self, gain: float, predicted: float, F: float) -> None:
+        """What a full step says of the next model."""
+        self._radius *= WIDER
+        rounding = ROUNDING * abs(F)
+        self._trusted = abs(gain - predicted) <= TRUSTED * predicted + rounding
+        # the gap of a model is not the certificate's
+        self._tighter = 1.0 if gain > rounding else 0.1 * self._tighter
