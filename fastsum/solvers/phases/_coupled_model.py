@@ -143,12 +143,12 @@ class CoupledQuadratic(ImplicitQuadratic):
         return mean
 
     def _sweep(self, descent: _working_set.Descent, q: FloatArray, target: float) -> float:
-        A, z, gap = self.coefficients, np.zeros_like(self.c), np.inf
+        A, z = self.coefficients, np.zeros_like(self.c)
         parts = 2 if self.free else 1
         for part in range(parts):
             if part:
                 z -= (self._solved @ self._curved(z).sum(axis=1))[:, None]
-            gap, _ = descent.on_outputs(
+            descent.on_outputs(
                 A.block,
                 A.column,
                 A.output,
@@ -162,7 +162,7 @@ class CoupledQuadratic(ImplicitQuadratic):
                 SWEEPS // parts,
             )
         self.products += SWEEPS
-        return gap
+        return np.inf  # its gap does not see the last move of the intercepts
 
     def _inverse(self, active: npt.NDArray[np.bool_]) -> Callable[[FloatArray], FloatArray]:
         by_diagonal = super()._inverse(active)
@@ -195,9 +195,14 @@ class CoupledQuadratic(ImplicitQuadratic):
         root = c * np.sqrt(self.share[::step] / step)
         M = X * root[output]
         H: FloatArray = -(M @ M.T)
+        T: FloatArray = -(M @ root.T)  # A' D 1, of the intercepts
         bounds = np.searchsorted(output, np.arange(A.C + 1))
         for k, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
             own = slice(first, last)
             H[own, own] += (X[own] * c[k]) @ X[own].T
-        H[np.diag_indices(p)] += self.l2 + SHARE_OF_DIAGONAL * self.diagonal[ids] + 1e-300
+            T[own, k] += X[own] @ c[k]
+        if self.free:
+            H -= T @ self._solved @ T.T
+        more = SHARE_OF_DIAGONAL if step > 1 else SINGULAR
+        H[np.diag_indices(p)] += self.l2 + more * self.diagonal[ids] + 1e-300
         return H

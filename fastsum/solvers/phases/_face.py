@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _working_set
+from fastsum.solvers.phases._quadratic import quadratic_gap
 from fastsum.solvers.phases._submatrix import Submatrix
 
 FloatArray = npt.NDArray[np.float64]
@@ -55,10 +56,11 @@ class ImplicitQuadratic:
                 self.l1, self.l2, self.diagonal, x, q.copy(), size, np.empty(len(x), np.int32)
             )
             gap = self._sweep(descent, q, target)
-            size, change = descent.size, self.product(x - start)
+            change = self.product(x - start)
             gain = -self._change(q, start, x, change)
+            size += float((x - start) @ (2.0 * q + change))
             q = q + change
-            if gap <= target:
+            if gap <= target or quadratic_gap(x, q, self.l1, self.l2, size) <= target:
                 return
             step = self._face(q, x)
             if step is not None:
