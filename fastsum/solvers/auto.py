@@ -2,11 +2,10 @@
 
 Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
 figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
-penalty is solved by working sets, on a sample first where the rows are many;
-anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the data are
-large and sparse, after Newton on growing samples of the rows where they are many and dense, and in
-the space of the rows where those are few. A coupled l1 problem has no phase of its own yet and is
-left to SAGA.
+penalty is solved by working sets, on a sample first where the rows are many and the outputs
+separate; anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the
+data are large and sparse, after Newton on growing samples of the rows where they are many and
+dense, and in the space of the rows where those are few.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ of the rows where that costs no more than it saves.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ class CoupledQuadratic(ImplicitQuadratic):
         return inverse
 
     def _sample(self, ids: Ids) -> FloatArray:
-        """H + l2 of the coefficients `ids` on a sample of the rows; empty if that costs too much."""
+        """H + l2 of the coefficients `ids` on a sample of the rows; empty if it costs too much."""
         A, p = self.coefficients, len(ids)
         size = min(A.n, max(LEAST_ROWS, ROWS_OF_COEFFICIENT * p))
         product = A.stored + SOFTMAX * A.C * A.n
@@ -197,7 +198,7 @@ class CoupledQuadratic(ImplicitQuadratic):
         H: FloatArray = -(M @ M.T)
         T: FloatArray = -(M @ root.T)  # A' D 1, of the intercepts
         bounds = np.searchsorted(output, np.arange(A.C + 1))
-        for k, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for k, (first, last) in enumerate(pairwise(bounds)):
             own = slice(first, last)
             H[own, own] += (X[own] * c[k]) @ X[own].T
             T[own, k] += X[own] @ c[k]

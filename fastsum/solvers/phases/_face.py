@@ -76,9 +76,7 @@ class ImplicitQuadratic:
     def _sweep(self, descent: _working_set.Descent, q: FloatArray, target: float) -> float:
         """Some sweeps of coordinate descent; the gap after the last."""
         r, columns = np.zeros(self.A.rows.n_rows), self.A.by_columns
-        return descent.on_columns(
-            columns, q, self.weight, self.mean, r, target, SETTLED, SWEEPS
-        )[0]
+        return descent.on_columns(columns, q, self.weight, self.mean, r, target, SETTLED, SWEEPS)[0]
 
     def _inverse(self, active: npt.NDArray[np.bool_]) -> Callable[[FloatArray], FloatArray]:
         """What preconditions H + l2 on the active coordinates."""

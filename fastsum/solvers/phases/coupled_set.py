@@ -21,6 +21,7 @@ from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._coupled_model import Coefficients, CoupledQuadratic, Ids
+from fastsum.solvers.phases._curvature import RADIUS, WIDER, raise_own_class
 from fastsum.solvers.phases._face import ROUNDS
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import quadratic_gap
@@ -29,7 +30,6 @@ from fastsum.threads import blas_threads
 
 LEAST, LEAST_OF_OUTPUT = 512, 16  # coefficients of a set, for each output
 GROWTH, NEAR = 2, 0.95  # times the support; of l1: what may violate soon
-RADIUS, WIDER = 4.0, 2.0  # R, and its growth
 SHARP, ROUGH = 0.1, 0.6  # of the gap at the start of a step: that of its model at the end
 TRUSTED = 0.1  # error of a prediction from which models are minimised sharply
 PART = 0.3  # of the gap wanted: accuracy of a model that needs no more
@@ -79,9 +79,7 @@ class CoupledSet(Phase):
             gap = quadratic_gap(x, q, l1, l2, size)
             accuracy = max(PART * float(target.min()), (SHARP if self._trusted else ROUGH) * gap)
             end = x.copy()
-            model.minimise(
-                q, end, size, self._tighter * accuracy, ROUNDS if self._trusted else 1
-            )
+            model.minimise(q, end, size, self._tighter * accuracy, ROUNDS if self._trusted else 1)
             moved = self._search(W, F, model, q, x, end)
         passes = 1.0 + model.products * A.stored / max(1, problem.rows.nnz * problem.K)
         return moved, int(np.clip(np.ceil(passes), 1, budget))
@@ -112,11 +110,13 @@ class CoupledSet(Phase):
 
     def _curvature(self) -> tuple[FloatArray, float]:
         """c (C, n) of the model, and the mean square of the residuals behind it."""
-        c = np.ascontiguousarray(self.certifier.weighted_curvature().T)
-        v, own = -self.certifier.derivatives.T[self._own], c[self._own]  # 1 - p_y, p_y
-        c[self._own] = own = np.maximum(own, v * self._weight / self._radius)
-        squares = np.divide(v * v * self._weight, own, out=np.zeros_like(v), where=own > 0)
-        return c, float(self._weight @ (v + squares))
+        c = self.certifier.weighted_curvature()
+        R = np.array([self._radius])
+        missing = raise_own_class(self.problem, c, self.certifier.derivatives, R)[:, 0]
+        c = np.ascontiguousarray(c.T)
+        squares = missing**2 * self._weight
+        np.divide(squares, c[self._own], out=squares, where=c[self._own] > 0)
+        return c, float(self._weight @ (missing + squares))
 
     def _search(
         self,
