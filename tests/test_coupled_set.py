@@ -295,3 +295,18 @@ def test_auto_ends_where_saga_does(weights, storage):
     np.testing.assert_allclose(here.coef, there.coef, atol=1e-3)
     again = minimize(problem, tol=1e-9, init=here)
     assert again.n_iter == 0 and again.objective <= here.objective * (1 + 1e-15)
+
+
+def test_many_rows_begin_on_a_sample():
+    """The sample's point is nearer than the null model; the fit ends where the phase alone does."""
+    rng = np.random.default_rng(11)
+    X = random_matrix(rng, 8000, 5, "dense")
+    y = random_labels(rng, X, "multinomial", "coupled", C)
+    problem = Problem(X, y, loss="multinomial", alpha=0.002, l1_ratio=1.0)
+    result = minimize(problem, tol=1e-9)
+    phases, null = list(result.trace["phase"]), Certifier(problem, 1).null.objective[0]
+    assert phases[0] == "row samples" and set(phases[1:]) == {"coupled set"}
+    gains = null - result.trace["objective"]
+    assert gains[0] > 0.9 * gains[-1]
+    _, certificate = run(problem)
+    np.testing.assert_allclose(result.objective, certificate.objective[0], rtol=1e-9)

@@ -20,7 +20,7 @@ from fastsum.solvers.phases._phase import Phase
 from fastsum.solvers.phases._preconditioner import MOST_EXACT
 from fastsum.solvers.phases.coupled_set import CoupledSet
 from fastsum.solvers.phases.epochs import Epochs
-from fastsum.solvers.phases.growing_samples import GrowingSamples
+from fastsum.solvers.phases.growing_samples import CoupledSamples, GrowingSamples
 from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
 from fastsum.solvers.phases.row_sample import RowSample
@@ -59,7 +59,7 @@ class Auto:
         self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
         self._few_rows = RowSpaceNewton.serves(problem)
-        self._samples_first = GrowingSamples.serves(problem)
+        self._samples_first = GrowingSamples.serves(problem) or CoupledSamples.serves(problem)
         # softmax with too many unknowns for exact Newton steps
         unknowns = (problem.rows.n_cols + 1) * problem.K
         self._coupled = problem.columns.n_outputs > 1 and unknowns > MOST_EXACT
@@ -88,7 +88,9 @@ class Auto:
         if self._separate_l1:
             return self._phase(WorkingSet)
         if self._coupled_l1:
-            return self._phase(CoupledSet)
+            kind = CoupledSamples if self._samples_first else CoupledSet
+            self._samples_first = False
+            return self._phase(kind)
         if self._few_rows:
             return self._phase(RowSpaceNewton)
         if self._samples_first:
