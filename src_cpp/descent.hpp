@@ -1,7 +1,7 @@
 // Cyclic coordinate descent on a quadratic with an elastic net penalty,
 //     min over x   g' (x - x0) + (x - x0)' H (x - x0) / 2 + sum_j [l1 |x_j| + l2 / 2 x_j^2],
-// for H that is stored (gram_descent) or that is A' diag(c) A, less what a free intercept takes
-// (column_descent). Between full sweeps the non-zero coordinates are swept until they settle
+// for H that is stored (gram_descent), that is A' diag(c) A, less what a free intercept takes
+// (column_descent), or that of outputs coupled by softmax (coupled_descent). Between full sweeps the non-zero coordinates are swept until they settle
 // (Friedman, Hastie, Tibshirani 2010; Yuan, Ho, Lin 2012).
 #pragma once
 #include <cmath>
@@ -119,6 +119,47 @@ inline Status column_descent(const RowBlock* columns, const double* g, const dou
     for (int64_t i = 0; i < columns->n_cols; ++i) total += r[i];
     ColumnHessian<std::remove_cvref_t<decltype(A)>> model{A, g, c, mean, r, total};
     descend(model, *a);
+  });
+}
+
+// H = A' D A for A of `columns` in each output; D_i = diag(c_i) - c_i c_i' / sum(c_i). Coordinate j
+// is column a.column[j] in output a.output[j]. z = A (x - x0), (C, n), and its mean under c_i, m.
+template <class Rows>
+struct CoupledHessian {
+  const Rows& A;
+  const CoupledArgs& a;
+  const double* g;
+  double gradient(int64_t j) const {
+    const auto row = A.row(a.column[j]);
+    const double* c = a.c + a.output[j] * a.n;
+    const double* z = a.z + a.output[j] * a.n;
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t e = 0; e < row.size; ++e) {
+      const int64_t i = row.index(e);
+      sum += double(row.value(e)) * c[i] * (z[i] - a.m[i]);
+    }
+    return g[j] + sum;
+  }
+  void add(int64_t j, double step) {
+    const auto row = A.row(a.column[j]);
+    const double* c = a.c + a.output[j] * a.n;
+    double* z = a.z + a.output[j] * a.n;
+#pragma omp simd
+    for (int64_t e = 0; e < row.size; ++e) {
+      const int64_t i = row.index(e);
+      const double change = step * double(row.value(e));
+      z[i] += change;
+      a.m[i] += change * c[i] * a.inverse[i];
+    }
+  }
+};
+
+inline Status coupled_descent(const RowBlock* columns, const double* g, const CoupledArgs* model,
+                              DescentArgs* a) {
+  return with_rows(*columns, [&](const auto& A) {
+    CoupledHessian<std::remove_cvref_t<decltype(A)>> hessian{A, *model, g};
+    descend(hessian, *a);
   });
 }
 

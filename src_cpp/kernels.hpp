@@ -94,6 +94,9 @@ struct Kernels {
   Status (*gram_pivots)(const double* H, DescentArgs* a, double* work, int64_t cap);
   Status (*column_descent)(const RowBlock* columns, const double* g, const double* c,
                            const double* mean, double* r, DescentArgs* a);
+  // The same for outputs coupled by softmax, where a.q is as last seen too.
+  Status (*coupled_descent)(const RowBlock* columns, const double* g, const CoupledArgs* model,
+                            DescentArgs* a);
 
   // One epoch of solvers/svrg_epoch.hpp on sparse rows.
   Status (*svrg_epoch)(const RowBlock*, const EpochArgs* a);

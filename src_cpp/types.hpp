@@ -103,6 +103,16 @@ struct DescentArgs {
   int64_t sweeps;          // out: sweeps made
 };
 
+// The quadratic of coordinates in C outputs coupled by softmax (descent.hpp).
+struct CoupledArgs {
+  int64_t n;
+  const int32_t *column, *output;  // (p,) of each coordinate
+  const double* c;                 // weighted curvature, (C, n)
+  const double* inverse;           // 1 / its sum over the outputs, (n,)
+  double* z;                       // (C, n)
+  double* m;                       // (n,)
+};
+
 // One epoch of preconditioned SVRG, see solvers/svrg_epoch.hpp. Arrays of the block's dtype unless
 // typed here; (n_rows,) arrays are of the whole block.
 struct EpochArgs {

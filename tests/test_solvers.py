@@ -266,12 +266,13 @@ def test_unknown_solver_lists_the_names():
         fastsum.minimize(random_problem(0), "sgd")
 
 
-def test_auto_leaves_coupled_l1_to_a_method_whose_table_fits(monkeypatch):
+def test_auto_leaves_straight_losses_under_l1_to_a_method_whose_table_fits(monkeypatch):
+    straight = random_problem(16, "huber", penalty="l1")
+    assert resolve_solver("auto", straight).name == "saga"
     coupled = random_problem(16, "multinomial", "coupled", penalty="l1")
-    assert resolve_solver("auto", coupled).name == "saga"
     no_memory(monkeypatch)
-    assert resolve_solver("auto", coupled).name == "svrg"
-    assert resolve_solver("auto", random_problem(16)).name == "auto"
+    assert resolve_solver("auto", straight).name == "svrg"
+    assert resolve_solver("auto", coupled).name == "auto"
     with pytest.raises(MemoryError, match=r"gradient table needs .* GB .*solver='svrg'"):
         fastsum.minimize(coupled, "saga")
 

@@ -48,3 +48,17 @@ class Descent:
         share: float,
         most: int,
     ) -> tuple[float, int]: ...
+    def on_outputs(
+        self,
+        columns: Block,
+        column: Array,
+        output: Array,
+        g: Array,
+        curvature: Array,
+        inverse: Array,
+        z: Array,
+        m: Array,
+        target: float,
+        share: float,
+        most: int,
+    ) -> tuple[float, int]: ...

@@ -147,3 +147,29 @@ cdef class Descent:
         raise_for(status)
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps
+
+    def on_outputs(self, Block columns, column, output, g, curvature, inverse, z, m,
+                   double target, double share, int64_t most):
+        """(gap, sweeps) with the H of C outputs coupled by softmax.
+
+        Coordinate j is row column[j] of `columns`, A' as rows, in output[j] < C, both (p,) int32;
+        g (p,) the gradient at the start, curvature (C, n), inverse (n,) of its sum over outputs;
+        z (C, n) = A (x - start) and m (n,), its mean, follow x.
+        """
+        cdef int64_t n = columns.raw.n_cols, p = self.raw.p, C = curvature.shape[0]
+        cdef c.CoupledArgs model
+        cdef c.Status status
+        cdef const double* g_ = <const double*>address(g, 8 * p)
+        model.n = n
+        model.column = <const int32_t*>address(column, 4 * p)
+        model.output = <const int32_t*>address(output, 4 * p)
+        model.c = <const double*>address(curvature, 8 * C * n)
+        model.inverse = <const double*>address(inverse, 8 * n)
+        model.z = <double*>address(z, 8 * C * n, True)
+        model.m = <double*>address(m, 8 * n, True)
+        self.raw.target, self.raw.share, self.raw.most = target, share, most
+        with nogil:
+            status = kernels().coupled_descent(&columns.raw, g_, &model, &self.raw)
+        raise_for(status)
+        PyErr_CheckSignals()
+        return self.raw.gap, self.raw.sweeps

@@ -63,6 +63,15 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         double gap
         int64_t sweeps
 
+    cdef struct CoupledArgs:
+        int64_t n
+        const int32_t* column
+        const int32_t* output
+        const double* c
+        const double* inverse
+        double* z
+        double* m
+
     cdef struct EpochArgs:
         Columns columns
         const int64_t* order
@@ -111,6 +120,8 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*gram_pivots)(const double*, DescentArgs*, double*, int64_t) noexcept nogil
         Status (*column_descent)(const RowBlock*, const double*, const double*, const double*,
                                  double*, DescentArgs*) noexcept nogil
+        Status (*coupled_descent)(const RowBlock*, const double*, const CoupledArgs*,
+                                  DescentArgs*) noexcept nogil
         Status (*svrg_epoch)(const RowBlock*, const EpochArgs*) noexcept nogil
         Status (*steps)(int32_t, const RowBlock*, const StepArgs*) noexcept nogil
 

@@ -2,11 +2,10 @@
 
 Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
 figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
-penalty on separate outputs is solved by working sets, on a sample first where the rows are many;
-anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the data are
-large and sparse, after Newton on growing samples of the rows where they are many and dense, and in
-the space of the rows where those are few. A coupled l1 problem has no phase of its own yet and is
-left to SAGA.
+penalty is solved by working sets, on a sample first where the rows are many and the outputs
+separate; anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the
+data are large and sparse, after Newton on growing samples of the rows where they are many and
+dense, and in the space of the rows where those are few.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import Phase
 from fastsum.solvers.phases._preconditioner import MOST_EXACT
+from fastsum.solvers.phases.coupled_set import CoupledSet
 from fastsum.solvers.phases.epochs import Epochs
-from fastsum.solvers.phases.growing_samples import GrowingSamples
+from fastsum.solvers.phases.growing_samples import CoupledSamples, GrowingSamples
 from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
 from fastsum.solvers.phases.row_sample import RowSample
@@ -57,9 +57,10 @@ class Auto:
         self._arguments = problem, certifier, n_threads
         self._last_gain, self._idle = np.inf, 0
         self._separate_l1 = WorkingSet.serves(problem)
+        self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
         self._few_rows = RowSpaceNewton.serves(problem)
-        self._samples_first = GrowingSamples.serves(problem)
+        self._samples_first = GrowingSamples.serves(problem) or CoupledSamples.serves(problem)
         # softmax with too many unknowns for exact Newton steps
         unknowns = (problem.rows.n_cols + 1) * problem.K
         self._coupled = problem.columns.n_outputs > 1 and unknowns > MOST_EXACT
@@ -71,8 +72,9 @@ class Auto:
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether there is a phase for the problem: it is smooth, or l1 with separate outputs."""
-        return WorkingSet.serves(problem) or not problem.l1.any()
+        """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)
+        return sets or not problem.l1.any()
 
     @staticmethod
     def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
@@ -86,6 +88,10 @@ class Auto:
             return self._phase(RowSample)
         if self._separate_l1:
             return self._phase(WorkingSet)
+        if self._coupled_l1:
+            kind = CoupledSamples if self._samples_first else CoupledSet
+            self._samples_first = False
+            return self._phase(kind)
         if self._few_rows:
             return self._phase(RowSpaceNewton)
         if self._samples_first:

@@ -68,6 +68,7 @@ const Kernels table = {
   gram_descent,
   gram_pivots,
   column_descent,
+  coupled_descent,
   epoch,
   steps,
 };

@@ -3,6 +3,10 @@
 Losses made of pieces have rows of no curvature and a slope: a plain Newton step does not see them
 and goes nowhere, or too far. With max(l'', |l'| / R) no row would move further than R on its own;
 at R = max |l'| / L it is near the L that makes every step descend. R grows with each gain.
+
+Softmax has such rows too, where the probability of the own class is near 0: there it is raised to
+(1 - p_y) / R from the start, and R doubles with each gain. Steps far from the optimum are then
+about as long as F allows (sector.scale, 105 classes: 5 Newton steps in place of 20).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray
 
 GROWTH = 4.0
+RADIUS, WIDER = 4.0, 2.0  # R of softmax, and its growth
 SMALL = 1e-9  # of the objective: a gain or a gap of rounding, almost
 
 
@@ -22,18 +27,21 @@ class RaisedCurvature:
 
     def __init__(self, problem: Problem, certifier: Certifier):
         self.problem, self.certifier = problem, certifier
-        self._radius = np.full(problem.columns.n_problems, np.inf)
+        first = RADIUS / WIDER if problem.loss.coupled else np.inf
+        self._radius = np.full(problem.columns.n_problems, first)
         self._before = np.full(problem.columns.n_problems, np.inf)
 
     def __call__(self, certificate: Certificate) -> FloatArray:
         """The curvature (n, K) at the point last certified."""
         problem, c = self.problem, self.certifier.weighted_curvature()
-        if problem.loss.coupled:
-            return c
         F, L = certificate.objective, problem.loss.curvature
         gained = F < self._before - SMALL * np.abs(F)
         stuck = ~gained & (certificate.gap > SMALL * np.abs(F))
         self._before = F
+        if problem.loss.coupled:
+            self._radius = np.where(stuck, RADIUS, WIDER * self._radius)
+            raise_own_class(problem, c, self.certifier.derivatives, self._radius)
+            return c
         slope = np.abs(self.certifier.derivatives)
         first = slope.max(axis=0) / L
         shorter = np.minimum(self._radius / GROWTH, np.maximum(first, 1e-300))
@@ -45,3 +53,16 @@ class RaisedCurvature:
         s = problem.sample_weight
         slope *= 1.0 / problem.total_weight if s is None else (s / problem.total_weight)[:, None]
         return np.maximum(c, slope, out=c)
+
+
+def raise_own_class(
+    problem: Problem, c: FloatArray, derivatives: FloatArray, radius: FloatArray
+) -> FloatArray:
+    """Raises the own class of each row in c (n, K) for R (B,); 1 - p_y, (n, B)."""
+    n, B = len(c), len(radius)
+    own = np.arange(n)[:, None], np.arange(B), problem.y.astype(np.intp)[:, None]
+    s = problem.sample_weight
+    weight = (1.0 if s is None else s[:, None]) / problem.total_weight
+    c, missing = c.reshape(n, B, -1), -derivatives.reshape(n, B, -1)[own]
+    c[own] = np.maximum(c[own], weight * missing / radius)
+    return missing

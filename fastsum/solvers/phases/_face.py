@@ -9,10 +9,13 @@ constraints: More, Toraldo, SIAM J. Optim. 1991; for l1 Byrd, Chin, Nocedal, Ozt
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _working_set
+from fastsum.solvers.phases._quadratic import quadratic_gap
 from fastsum.solvers.phases._submatrix import Submatrix
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,21 +45,22 @@ class ImplicitQuadratic:
         V, c, T = np.append(v, shift)[:, None], self.weight[:, None], self.A.n_threads
         return np.ascontiguousarray(self.A.rows.hessian_product(V, c, 1, T, self.work)[:-1, 0])
 
-    def minimise(self, q: FloatArray, x: FloatArray, size: float, target: float) -> None:
+    def minimise(
+        self, q: FloatArray, x: FloatArray, size: float, target: float, rounds: int = ROUNDS
+    ) -> None:
         """Moves x, with the gradient q of the quadratic at it, until little is gained."""
         total = 0.0
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             start = x.copy()
             descent = _working_set.Descent(
                 self.l1, self.l2, self.diagonal, x, q.copy(), size, np.empty(len(x), np.int32)
             )
-            r = np.zeros(self.A.rows.n_rows)
-            columns, mean = self.A.by_columns, self.mean
-            gap, _ = descent.on_columns(columns, q, self.weight, mean, r, target, SETTLED, SWEEPS)
-            size, change = descent.size, self.product(x - start)
+            gap = self._sweep(descent, q, target)
+            change = self.product(x - start)
             gain = -self._change(q, start, x, change)
+            size += float((x - start) @ (2.0 * q + change))
             q = q + change
-            if gap <= target:
+            if gap <= target or quadratic_gap(x, q, self.l1, self.l2, size) <= target:
                 return
             step = self._face(q, x)
             if step is not None:
@@ -68,6 +72,16 @@ class ImplicitQuadratic:
             total += gain
             if gain <= ENOUGH * total:
                 return
+
+    def _sweep(self, descent: _working_set.Descent, q: FloatArray, target: float) -> float:
+        """Some sweeps of coordinate descent; the gap after the last."""
+        r, columns = np.zeros(self.A.rows.n_rows), self.A.by_columns
+        return descent.on_columns(columns, q, self.weight, self.mean, r, target, SETTLED, SWEEPS)[0]
+
+    def _inverse(self, active: npt.NDArray[np.bool_]) -> Callable[[FloatArray], FloatArray]:
+        """What preconditions H + l2 on the active coordinates."""
+        inverse = 1.0 / np.maximum(self.diagonal + self.l2, 1e-300)
+        return lambda r: inverse * r
 
     def _change(self, q: FloatArray, x: FloatArray, end: FloatArray, H_move: FloatArray) -> float:
         """Of the quadratic and the penalty from x to end."""
@@ -90,8 +104,8 @@ class ImplicitQuadratic:
         """(H + l2)^-1 times minus the gradient on the face, by conjugate gradients."""
         active = x != 0
         r = np.where(active, -(q + self.l2 * x + self.l1 * np.sign(x)), 0.0)
-        inverse = 1.0 / np.maximum(self.diagonal + self.l2, 1e-300)
-        delta, z = np.zeros_like(x), inverse * r
+        inverse = self._inverse(active)
+        delta, z = np.zeros_like(x), inverse(r)
         p, rz = z.copy(), float(r @ z)
         wanted = RESIDUAL**2 * rz
         for _ in range(PRODUCTS):
@@ -101,7 +115,7 @@ class ImplicitQuadratic:
                 break
             delta += (rz / curved) * p
             r -= (rz / curved) * Hp
-            z = inverse * r
+            z = inverse(r)
             last, rz = rz, float(r @ z)
             if rz <= wanted:
                 break

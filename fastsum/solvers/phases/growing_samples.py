@@ -9,11 +9,14 @@ Source    Mokhtari, Daneshmand, Lucchi, Hofmann, Ribeiro, NIPS 2016 (Ada Newton)
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
+from fastsum.solvers.phases.coupled_set import CoupledSet
 from fastsum.solvers.phases.newton_cg import NewtonCG
 
 GROWTH = 5
@@ -26,25 +29,34 @@ class GrowingSamples(Phase):
     """All samples in one call; made once, at the start of a fit."""
 
     name = "row samples"
+    kind: ClassVar[type[Phase]] = NewtonCG
+    rows_per_unknown, share = ROWS_PER_UNKNOWN, 1.0  # of the statistical error: least gain
 
-    @staticmethod
-    def serves(problem: Problem) -> bool:
+    @classmethod
+    def serves(cls, problem: Problem) -> bool:
         """Whether the rows are many for the unknowns and one Newton step is not enough."""
-        n, unknowns = problem.rows.n_rows, (problem.rows.n_cols + 1) * problem.columns.n_outputs
-        first = max(LEAST_ROWS, ROWS_PER_UNKNOWN * unknowns)
         curved = problem.loss.name != "squared"
-        return curved and not problem.l1.any() and first <= MOST_SHARE * n
+        return curved and not problem.l1.any() and cls._fits(problem)
+
+    @classmethod
+    def _fits(cls, problem: Problem) -> bool:
+        return cls._first(problem)[0] <= MOST_SHARE * problem.rows.n_rows
+
+    @classmethod
+    def _first(cls, problem: Problem) -> tuple[int, int]:
+        """Rows of the first sample, and the unknowns."""
+        unknowns = (problem.rows.n_cols + 1) * problem.columns.n_outputs
+        return max(LEAST_ROWS, cls.rows_per_unknown * unknowns), unknowns
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
         """The minimiser on the last sample, nearly."""
         n = self.problem.rows.n_rows
-        unknowns = (self.problem.rows.n_cols + 1) * self.problem.columns.n_outputs
-        m, passes = max(LEAST_ROWS, ROWS_PER_UNKNOWN * unknowns), 0.0
+        (m, unknowns), passes = self._first(self.problem), 0.0
         while m <= MOST_SHARE * n and passes < budget:
             step = -(-n // m)
-            W, steps = self._minimise(step, W, unknowns / m)
+            W, steps = self._minimise(step, W, self.share * unknowns / m)
             passes += steps / step
             m *= GROWTH
         return W, int(np.clip(np.ceil(passes), 1, budget))
@@ -58,7 +70,7 @@ class GrowingSamples(Phase):
         if problem is None:
             return W, 0
         certifier = Certifier(problem, self.n_threads)
-        newton = NewtonCG(problem, certifier, self.n_threads)
+        newton = self.kind(problem, certifier, self.n_threads)
         here, passes = certifier(W), 1
         for _ in range(STEPS):
             if not np.isfinite(here.objective).all():
@@ -75,3 +87,15 @@ class GrowingSamples(Phase):
                 newton.failed(np.ones(len(here.objective), dtype=bool))
                 here = certifier(W)
         return W, passes
+
+
+class CoupledSamples(GrowingSamples):
+    """The same for softmax under l1, where few unknowns are in use."""
+
+    kind = CoupledSet
+    rows_per_unknown, share = 4, 0.1
+
+    @classmethod
+    def serves(cls, problem: Problem) -> bool:
+        """Whether `CoupledSet` does and the rows are many."""
+        return CoupledSet.serves(problem) and cls._fits(problem)
