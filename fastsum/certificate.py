@@ -13,14 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
-from fastsum.line_search import LEAST_GAIN, Minimum
+from fastsum.intercept import best_shift_of_coupled, best_shift_of_each
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
 EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
-MAX_NEWTON = 100
 MAX_BALANCE = 10  # steps to a dual point whose sum is 0
-FLAT = 1e-6  # of the largest curvature possible: too little for a plain Newton step
 ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
 
 
@@ -172,7 +170,7 @@ class Certifier:
     def _balanced(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
         """A feasible dual point near u whose sum is 0 if the intercept is free, and |sum|, (B,)."""
         problem = self.problem
-        y = problem.y.reshape(len(u), -1)
+        y = np.column_stack([problem.labels_of(b) for b in range(self._B)])
         s = 1.0 if problem.sample_weight is None else problem.sample_weight[:, None]
         feasible = problem.loss.dual_feasible(u, y)
         if not problem.fit_intercept:
@@ -233,7 +231,7 @@ class Certifier:
     # ---- intercept
 
     def _loss_terms(
-        self, shift: FloatArray, *, final: bool = False
+        self, shift: FloatArray, final: bool = False
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Loss sums at z + shift: value (B,), gradient (B, C) and curvature (B, C, C) in b.
 
@@ -256,67 +254,13 @@ class Certifier:
         return total[:B], gradient.reshape(B, C), curvature.reshape(B, C, C)
 
     def _best_shift(self, free: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Loss sums (B,), the shift of b that minimises them and what slope is left (eq. 7).
-
-        Newton's method on the stored margins; fills `derivatives`. Coupled outputs: where it fails
-        or saturated margins leave no curvature, H + (|g| / R) I keeps the step within a radius R.
-        """
-        shift = np.zeros(self._K)
+        """Loss sums (B,), the shift of b that minimises them and what slope is left (eq. 7)."""
         if not free:
+            shift = np.zeros(self._K)
             return self._loss_terms(shift, final=True)[0], shift, np.zeros(self._B)
-        if self._C == 1:
-            return self._best_shift_of_each()
         L = self.problem.loss.curvature * self.problem.total_weight
-        value, gradient, curvature = self._loss_terms(shift)
-        slope = np.abs(gradient).max(axis=1)
-        flat = np.trace(curvature, axis1=1, axis2=2) < FLAT * L
-        radius = np.where(flat, 10.0 * (1.0 + slope / L), np.inf)
-        evaluated, least = shift, LEAST_GAIN
-        live = np.ones(self._B, dtype=bool)
-        for _ in range(MAX_NEWTON):
-            step = _newton_step(gradient, curvature, slope / radius)
-            todo = live & (-(step * gradient).sum(axis=1) > least * np.abs(value))
-            if not todo.any():
-                break
-            least = self._rounding
-            evaluated = trial = shift + (step * todo[:, None]).ravel()
-            new_value, new_gradient, new_curvature = self._loss_terms(trial)
-            new_slope = np.abs(new_gradient).max(axis=1)
-            # near the minimum the values differ by rounding only; the slopes still tell
-            better = new_value <= value + 4 * EPS * np.abs(value)
-            better |= (new_slope <= 0.5 * slope) & (new_value <= value * (1 + 1e-9))
-            gained = (new_value < value - 4 * EPS * np.abs(value)) | (new_slope <= 0.5 * slope)
-            live &= gained | ~better  # else only rounding is left
-            radius = np.where(better, 4.0 * radius, 0.25 * np.abs(step).max(axis=1))
-            shift = np.where(np.repeat(better, self._C), trial, shift)
-            value = np.where(better, new_value, value)
-            slope = np.where(better, new_slope, slope)
-            gradient = np.where(better[:, None], new_gradient, gradient)
-            curvature = np.where(better[:, None, None], new_curvature, curvature)
-        if not np.array_equal(evaluated, shift):  # the derivatives are those of a step not taken
-            value = self._loss_terms(shift, final=True)[0]
-        return value, shift, slope
-
-    def _best_shift_of_each(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """`_best_shift` of problems with one output: a line search each, in step."""
-        L = self.problem.loss.curvature * self.problem.total_weight
-        searches = [Minimum(L, self._rounding) for _ in range(self._B)]
-        at, live = [0.0] * self._B, [True] * self._B
-        for _ in range(MAX_NEWTON):
-            evaluated = at.copy()
-            terms = self._loss_terms(np.array(at))
-            value, gradient, curvature = (part.ravel().tolist() for part in terms)
-            for b, search in enumerate(searches):
-                if live[b]:
-                    after = search.after(at[b], value[b], gradient[b], curvature[b])
-                    live[b] = after is not None
-                    at[b] = search.best if after is None else after
-            if True not in live:
-                break
-        at, values = [s.best for s in searches], np.array([s.value for s in searches])
-        if at != evaluated:  # the derivatives are those of a point not taken
-            values = self._loss_terms(np.array(at), final=True)[0]
-        return values, np.array(at), np.array([s.slope for s in searches])
+        search = best_shift_of_each if self._C == 1 else best_shift_of_coupled
+        return search(self._loss_terms, self._B, self._C, L, self._rounding)
 
     # ---- gap
 
@@ -401,21 +345,3 @@ class Certifier:
         eps = float(np.finfo(self.problem.dtype).eps)
         floor: FloatArray = 8 * eps * (np.abs(certificate.objective) + np.abs(self._dual))
         return floor
-
-
-def _newton_step(gradient: FloatArray, curvature: FloatArray, damping: FloatArray) -> FloatArray:
-    """-(H + damping I)^{-1} g of each problem, (B, C)."""
-    B, C = gradient.shape
-    if C == 1:
-        step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + TINY)
-        return step
-    # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
-    # In units of the curvature and the damping, or saturated margins would leave a singular H.
-    trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None] / C
-    scale = np.maximum(trace + damping[:, None, None], 1e-290)
-    H = (curvature + trace + damping[:, None, None] * np.eye(C)) / scale + EPS * np.eye(C)
-    try:
-        solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None] / scale)[:, :, 0]
-    except np.linalg.LinAlgError:  # infinite or NaN: a diverged point has no step
-        return np.zeros_like(gradient)
-    return solved

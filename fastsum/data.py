@@ -227,32 +227,18 @@ class Rows:
             wide, order = self.dtype.itemsize == 8, np.arange(-start % step, block.n_rows, step)
             if not order.size:
                 continue
+            copy: dict[str, Any] = {}
             if block.storage == "dense":
                 assert block.values is not None
-                part = block.values[order[0] :: step].copy()
-                blocks.append(
-                    _kernels.Block(
-                        "dense", len(part), block.n_cols, wide, values=part, stride=block.n_cols
-                    )
-                )
-                continue
-            assert block.indptr is not None
-            indptr = np.append(0, np.cumsum(np.diff(block.indptr)[order]))
-            indices = np.empty(indptr[-1], dtype=np.int32)
-            values = None if block.values is None else np.empty(indptr[-1], dtype=self.dtype)
-            same = np.arange(block.n_cols, dtype=np.int32)
-            _phases.gather_rows(block, order, same, indptr, indices, values, 1)
-            blocks.append(
-                _kernels.Block(
-                    block.storage,
-                    len(order),
-                    block.n_cols,
-                    wide,
-                    values=values,
-                    indices=indices,
-                    indptr=indptr,
-                )
-            )
+                copy = {"values": block.values[order[0] :: step].copy(), "stride": block.n_cols}
+            else:
+                assert block.indptr is not None
+                indptr = np.append(0, np.cumsum(np.diff(block.indptr)[order]))
+                copy = {"indptr": indptr, "indices": np.empty(indptr[-1], dtype=np.int32)}
+                values = None if block.values is None else np.empty(indptr[-1], dtype=self.dtype)
+                copy["values"], same = values, np.arange(block.n_cols, dtype=np.int32)
+                _phases.gather_rows(block, order, same, indptr, copy["indices"], values, 1)
+            blocks.append(_kernels.Block(block.storage, len(order), block.n_cols, wide, **copy))
         return Rows(tuple(blocks), self.dtype)
 
     def column_mass(self, p: FloatArray | None) -> FloatArray:

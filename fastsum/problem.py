@@ -137,6 +137,12 @@ class Problem:
             return None
         return self.on_rows(self.rows.every(step), y, s)
 
+    def labels_of(self, b: int) -> FloatArray:
+        """Labels of problem b as its loss sees them, (n,)."""
+        if self.columns.targets == "one_vs_rest":
+            return np.where(self.y == b, 1.0, -1.0)
+        return np.ascontiguousarray(self.y[:, b]) if self.columns.targets == "multi" else self.y
+
     @property
     def K(self) -> int:
         """Columns of the weights: problems times coupled outputs."""

@@ -236,3 +236,49 @@ def test_the_best_intercept_leaves_no_slope_beyond_rounding(loss, layout, weight
         c = certifier(moved)
         assert (c.own_gap <= 1e-20).all()
         assert (c.gap <= 16 * np.finfo(float).eps * np.abs(c.objective)).all()
+
+
+SEPARATE = [(loss, layout) for loss, layout in LOSS_LAYOUTS if loss != "multinomial"]
+
+
+def slopes_at(problem, W):
+    """A fresh certifier and its (n, K) dual point at W."""
+    certifier = Certifier(problem, 1)
+    certifier(W)
+    return certifier.derivatives.copy()
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weights", ["none", "zeros"])
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize(("loss", "layout"), SEPARATE)
+def test_a_given_dual_point_proves_what_is_true(loss, layout, penalty, weights, fit_intercept):
+    problem = random_problem(
+        30, loss, layout, penalty=penalty, weights=weights, alpha=0.05, n=60, d=5,
+        fit_intercept=fit_intercept,
+    )  # fmt: skip
+    best = minimize(problem, solver="saga", tol=1e-14, max_iter=20000)
+    optimum = np.vstack([best.coef, best.intercept]) if best.coef.ndim == 2 else np.append(
+        best.coef, best.intercept)[:, None]  # fmt: skip
+    W = random_point(problem, 0.3)
+    rng = np.random.default_rng(31)
+    exact = slopes_at(problem, optimum)
+    for noise in (0.0, 0.01, 0.3, 3.0):
+        u = exact + noise * rng.standard_normal(exact.shape)
+        certifier = Certifier(problem, 1)
+        plain = certifier(W)
+        better = certifier.with_dual(W, plain, (u, 0 * plain.gap), plain.gap * (1 - 1e-9))
+        suboptimality = plain.objective - best.objective
+        assert (better.gap >= suboptimality - 1e-9).all()
+        assert (better.gap <= plain.gap).all()
+        np.testing.assert_array_equal(better.objective, plain.objective)
+        if noise == 0:  # the best dual point leaves no gap but the suboptimality
+            np.testing.assert_allclose(better.gap, suboptimality, atol=1e-8)
+
+
+def test_a_dual_point_that_cannot_reach_the_target_is_left_alone():
+    problem = random_problem(32, "logistic", "single", penalty="l2", n=60, d=5)
+    certifier = Certifier(problem, 1)
+    plain = certifier(random_point(problem))
+    u = certifier.derivatives.copy()
+    assert certifier.with_dual(None, plain, (u, plain.gap), 0.5 * plain.gap) is plain

@@ -25,7 +25,7 @@ LAYERS = [
     {"prepare"},
     {"problem", "certificate", "sampling"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
-    | {"line_search", "sparse_structure"},
+    | {"intercept", "line_search", "sparse_structure"},
     {"threads"},
     {"_core"},
 ]
@@ -38,6 +38,7 @@ SIBLINGS = {
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem"},  # what is certified
     "data": {"sparse_structure"},  # what it checks before it reads
+    "intercept": {"line_search"},  # of each output
     "sampling": {"problem"},  # what is sampled
 }
 

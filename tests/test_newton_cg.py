@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from problems import DTYPES, LOSS_LAYOUTS, STORAGES, dense_values, random_problem
 from reference import certificate as reference
 from reference.arrays import arrays_of
 
-from fastsum import Problem, minimize
+from fastsum import Problem, data, minimize
 from fastsum.certificate import Certifier
 from fastsum.result import Status
-from fastsum.solvers.phases import _preconditioner
+from fastsum.solvers.phases import _preconditioner, newton_cg
 from fastsum.solvers.phases._preconditioner import BlockPreconditioner, own_curvature
 from fastsum.solvers.phases.newton_cg import NewtonCG
 
@@ -50,12 +51,16 @@ def some_problem(layout, storage="dense", dtype=np.float64, **settings):
 # ---- kernels
 
 
+@pytest.mark.parametrize("cached", [1 << 15, 2])
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("n_blocks", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("storage", STORAGES)
 @each_layout
-def test_hessian_product_and_squares(layout, storage, dtype, n_blocks, n_threads):
+def test_hessian_product_and_squares(
+    layout, storage, dtype, n_blocks, n_threads, cached, monkeypatch
+):
+    monkeypatch.setattr(data, "CACHED_COLUMNS", cached)
     rng = np.random.default_rng(1)
     problem = some_problem(layout, storage, dtype, n_blocks=n_blocks)
     _, B, C = LAYOUTS[layout]
@@ -137,6 +142,51 @@ def test_preconditioner_is_positive_definite(layout, storage, hot, fit_intercept
     assert np.linalg.eigvalsh(inside)[0] > 0
     if not fit_intercept:
         assert not inverse[~free.ravel()].any()
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("storage", ["csr", "ones"])
+@pytest.mark.parametrize("layout", ["single", "multi"])
+def test_blocks_in_float32_are_nearly_those_in_float64(layout, storage, fit_intercept, monkeypatch):
+    monkeypatch.setattr(_preconditioner, "MOST_COLUMNS", 4)
+    problem = some_problem(layout, storage, n=90, alpha=0.1, fit_intercept=fit_intercept)
+    curvature = np.random.default_rng(3).uniform(0.1, 1.0, (90, problem.K)) / 90
+    double = as_matrix(made(problem, curvature), 7, problem.K)
+    monkeypatch.setattr(_preconditioner, "SINGLE_FROM", 2)
+    single = as_matrix(made(problem, curvature), 7, problem.K)
+    assert not np.array_equal(single, double)
+    np.testing.assert_allclose(single, double, atol=1e-5 * np.abs(double).max())
+
+
+def test_a_block_that_is_singular_in_float32_is_factorised_in_float64(monkeypatch):
+    monkeypatch.setattr(_preconditioner, "MOST_COLUMNS", 3)
+    monkeypatch.setattr(_preconditioner, "SINGLE_FROM", 2)
+    monkeypatch.setattr(_preconditioner, "SINGLE_RIDGE", 0.0)
+    X = np.random.default_rng(0).standard_normal((50, 6))
+    X[:, 1] = X[:, 0]
+    X[:, :3] *= 1e4
+    problem = Problem(sp.csr_array(X), np.sign(X[:, 2]), loss="logistic", alpha=1e-3)
+    curvature = np.full((50, 1), 0.25 / 50)
+    z = made(problem, curvature)(np.append(X.sum(axis=0), 0.0)[:, None])
+    assert np.isfinite(z).all()
+
+
+def test_steps_within_the_block_end_a_solve(monkeypatch):
+    # hot columns with nearly equal rows beside many rare ones: CG alone takes longer
+    monkeypatch.setattr(_preconditioner, "MOST_COLUMNS", 16)
+    rng = np.random.default_rng(5)
+    hot = (rng.random((600, 16)) < 0.6).astype(float)
+    X = sp.csr_array(np.hstack([hot, sp.random(600, 400, 0.005, random_state=5).toarray() != 0]))
+    y = np.where(X @ rng.standard_normal(416) + rng.standard_normal(600) > 0, 1.0, -1.0)
+    problem = Problem(X, y, loss="logistic", alpha=1 / 600, fit_intercept=False)
+    passes = []
+    for enter in (0.1, -1.0):
+        monkeypatch.setattr(newton_cg, "ENTER", enter)
+        result = minimize(problem, tol=1e-6)
+        reference = minimize(problem, solver="saga", tol=1e-12, max_iter=5000)
+        assert result.objective - reference.objective <= result.dual_gap <= 1e-6
+        passes.append(result.n_iter)
+    assert passes[0] <= passes[1]
 
 
 @pytest.mark.parametrize("storage", STORAGES)

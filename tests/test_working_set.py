@@ -14,7 +14,7 @@ from fastsum.data import as_rows
 from fastsum.solvers.phases import working_set as module
 from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._quadratic import minimise_on_gram
-from fastsum.solvers.phases._submatrix import Submatrix
+from fastsum.solvers.phases._submatrix import Submatrix, sparse_gram
 from fastsum.solvers.phases.working_set import WorkingSet
 
 IDS = np.array([7, 2, 11, 3, 0])
@@ -69,6 +69,10 @@ def test_gram_grows_to_the_whole(storage, n_threads, centred, monkeypatch):
     Submatrix(rows, IDS, n_threads).gram(weight, H, 2, mean if centred else None)
     B = A - mean if centred else A
     np.testing.assert_allclose(H, (B.T * weight) @ B, atol=1e-12)
+    if storage != "dense":  # the same from the rows themselves, whose ids are in any order
+        H[2:] = H[:, 2:] = np.nan
+        sparse_gram(rows, IDS, weight, H, 2, mean if centred else None, n_threads)
+        np.testing.assert_allclose(H, (B.T * weight) @ B, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -80,7 +84,7 @@ def test_gram_of_more_columns_than_a_tile(first, n_threads):
     expected = (A.T * weight) @ A
     H = expected.copy()
     H[first:], H[:first, first:] = 0.0, np.nan
-    _working_set.add_gram(as_rows(X).blocks[0], weight, first, H, n_threads)
+    _working_set.add_gram(as_rows(X).blocks[0], None, weight, first, H, None, n_threads)
     np.testing.assert_allclose(H, expected, atol=1e-12)
 
 

@@ -23,12 +23,12 @@ import numpy.typing as npt
 
 from fastsum._core import _kernels
 from fastsum.certificate import EPS, Certificate, Certifier
-from fastsum.data import Rows
 from fastsum.problem import Problem
 from fastsum.solvers.phases._face import ImplicitQuadratic
+from fastsum.solvers.phases._gram import Gram
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
-from fastsum.solvers.phases._submatrix import Submatrix, sparse_gram
+from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
 LEAST = 512  # columns of a first working set; an eighth of that if they are dense
@@ -62,7 +62,7 @@ class _State:
     alive: Ids | None = None  # columns not proven zero; None for all
     columns: Submatrix | None = None  # those of ids
     sample: Submatrix | None = None  # every stride-th row of these
-    gram: _Gram | None = None  # of these, for other losses than the squared
+    gram: Gram | None = None  # of these, for other losses than the squared
     radius: float = RADIUS  # grows while full steps are taken
     tighter: float = 1.0  # than the accuracy asked for, since that gained nothing
     calls: int = 0
@@ -89,7 +89,7 @@ class WorkingSet(Phase):
         s = problem.sample_weight
         n, S = problem.rows.n_rows, problem.total_weight
         self.weight = np.full(n, 1.0 / S) if s is None else s / S
-        self._gram = _Gram(self.weight, problem.fit_intercept)  # the squared loss's
+        self._gram = Gram(self.weight, problem.fit_intercept)  # the squared loss's
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -144,7 +144,7 @@ class WorkingSet(Phase):
 
     def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """Forgets what the last step was built on; short steps again."""
-        self._gram = _Gram(self.weight, self.problem.fit_intercept)
+        self._gram = Gram(self.weight, self.problem.fit_intercept)
         for state in self._states:
             state.gram, state.radius = None, RADIUS
 
@@ -253,12 +253,8 @@ class WorkingSet(Phase):
     def task(self, b: int) -> _kernels.Task:
         """Loss, labels and weights of one problem."""
         if b not in self._tasks:
-            problem, y = self.problem, self.problem.y
-            if problem.columns.targets == "one_vs_rest":
-                y = np.where(y == b, 1.0, -1.0)
-            elif problem.columns.targets == "multi":
-                y = np.ascontiguousarray(y[:, b])
-            s = problem.sample_weight
+            problem, s = self.problem, self.problem.sample_weight
+            y = problem.labels_of(b)
             self._tasks[b] = _kernels.Task(
                 problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s
             )
@@ -306,50 +302,6 @@ class WorkingSet(Phase):
             last = -predicted
         # a step reads the copy for the gradient, the Hessian and the margins
         return intercept, 1.0 + 3.0 * steps * A.rows.nnz / max(1, self.problem.rows.nnz)
-
-
-class _Gram:
-    """A' diag(weight) A of the columns a working set has held, centred where the intercept is free.
-
-    Grown by the new columns only; `weight` (n,) stays what it was, that of every `stride`-th row.
-    """
-
-    def __init__(self, weight: FloatArray, centred: bool, stride: int = 1):
-        self.weight, self.total, self.centred = weight, float(weight.sum()), centred
-        self.stride = stride
-        self.ids: Ids = np.empty(0, dtype=np.int64)
-        self.H: FloatArray = np.empty((0, 0))
-        self.mean: FloatArray = np.empty(0)
-
-    def grow(self, A: Submatrix, ids: Ids) -> None:
-        """Takes in the columns `ids` of A, of which the first are held already."""
-        if len(self.ids) == len(ids):
-            return
-        self.mean = A.transposed(self.weight) / self.total if self.centred else np.zeros(len(ids))
-        H, old = self._room(ids)
-        A.gram(self.weight, H, old, self.mean if self.centred else None)
-
-    def add(self, rows: Rows, ids: Ids, mean: FloatArray, n_threads: int) -> None:
-        """The same for a few new columns of sparse rows, without a copy of those held."""
-        self.mean = mean
-        H, old = self._room(ids)
-        sparse_gram(rows, ids, self.weight, H, old, mean if self.centred else None, n_threads)
-
-    def _room(self, ids: Ids) -> tuple[FloatArray, int]:
-        """A matrix for `ids` that holds what is known, and of how many columns that is."""
-        old, p = len(self.ids), len(ids)
-        H = np.empty((p, p))
-        H[:old, :old] = self.H
-        self.ids, self.H = ids, H
-        return H, old
-
-    def of(self, ids: Ids) -> tuple[FloatArray, FloatArray]:
-        """Gram matrix and means of `ids`, all held."""
-        if len(ids) == len(self.ids) and (ids == self.ids).all():
-            return self.H, self.mean
-        order = np.argsort(self.ids)
-        at = order[np.searchsorted(self.ids, ids, sorter=order)]
-        return self.H[np.ix_(at, at)], self.mean[at]
 
 
 class _Local:
@@ -408,7 +360,7 @@ class _Local:
         part = h if stride == 1 else stride * h[::stride]
         drift = DRIFT_OF_SAMPLE if stride > 1 else DRIFT if self.stored else 0.0
         if gram is None or fresh or np.abs(part - gram.weight).sum() > drift * gram.total:
-            gram = self.state.gram = _Gram(part, self.free and float(part.sum()) > 0, stride)
+            gram = self.state.gram = Gram(part, self.free and float(part.sum()) > 0, stride)
         self.fresh = gram.weight is h
         self.gram = gram
         if self.stored:
@@ -417,7 +369,7 @@ class _Local:
             gram.mean = self.A.transposed(gram.weight) / gram.total
         return gap
 
-    def _rows_of(self, gram: _Gram) -> Submatrix:
+    def _rows_of(self, gram: Gram) -> Submatrix:
         """The rows a Gram matrix is made of."""
         if gram.stride == 1:
             return self.A

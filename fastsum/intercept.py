@@ -1,0 +1,102 @@
+"""The exact intercept: Newton's method on the margins of a point, in docs/maths.md eq. (7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum.line_search import EPS, LEAST_GAIN, TINY, Minimum
+
+FloatArray = npt.NDArray[np.float64]
+# Of a shift (B C,): the loss sums (B,), their gradient (B, C) and curvature (B, C, C), which the
+# second argument leaves out.
+Terms = Callable[[FloatArray, bool], tuple[FloatArray, FloatArray, FloatArray]]
+MAX_NEWTON = 100
+FLAT = 1e-6  # of the largest curvature possible: too little for a plain Newton step
+
+
+def best_shift_of_each(
+    terms: Terms, B: int, C: int, L: float, rounding: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The shift that minimises the sums of B problems with C = 1: a line search each, in step.
+
+    Returns the sums (B,), the shift (B,) and the slope that is left (B,); `terms` was last called
+    there. L bounds the curvature, `rounding` is that of a sum, squared and relative.
+    """
+    searches = [Minimum(L, rounding) for _ in range(B)]
+    at, live = [0.0] * B, [True] * B
+    for _ in range(MAX_NEWTON):
+        evaluated = at.copy()
+        sums = terms(np.array(at), False)
+        value, gradient, curvature = (part.ravel().tolist() for part in sums)
+        for b, search in enumerate(searches):
+            if live[b]:
+                after = search.after(at[b], value[b], gradient[b], curvature[b])
+                live[b] = after is not None
+                at[b] = search.best if after is None else after
+        if True not in live:
+            break
+    at, values = [s.best for s in searches], np.array([s.value for s in searches])
+    if at != evaluated:  # the derivatives are those of a point not taken
+        values = terms(np.array(at), True)[0]
+    return values, np.array(at), np.array([s.slope for s in searches])
+
+
+def best_shift_of_coupled(
+    terms: Terms, B: int, C: int, L: float, rounding: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The same for C coupled outputs.
+
+    Where Newton's method fails or saturated margins leave no curvature, H + (|g| / R) I keeps the
+    step within a radius R.
+    """
+    shift = np.zeros(B * C)
+    value, gradient, curvature = terms(shift, False)
+    slope = np.abs(gradient).max(axis=1)
+    flat = np.trace(curvature, axis1=1, axis2=2) < FLAT * L
+    radius = np.where(flat, 10.0 * (1.0 + slope / L), np.inf)
+    evaluated, least = shift, LEAST_GAIN
+    live = np.ones(B, dtype=bool)
+    for _ in range(MAX_NEWTON):
+        step = _newton_step(gradient, curvature, slope / radius)
+        todo = live & (-(step * gradient).sum(axis=1) > least * np.abs(value))
+        if not todo.any():
+            break
+        least = rounding
+        evaluated = trial = shift + (step * todo[:, None]).ravel()
+        new_value, new_gradient, new_curvature = terms(trial, False)
+        new_slope = np.abs(new_gradient).max(axis=1)
+        # near the minimum the values differ by rounding only; the slopes still tell
+        better = new_value <= value + 4 * EPS * np.abs(value)
+        better |= (new_slope <= 0.5 * slope) & (new_value <= value * (1 + 1e-9))
+        gained = (new_value < value - 4 * EPS * np.abs(value)) | (new_slope <= 0.5 * slope)
+        live &= gained | ~better  # else only rounding is left
+        radius = np.where(better, 4.0 * radius, 0.25 * np.abs(step).max(axis=1))
+        shift = np.where(np.repeat(better, C), trial, shift)
+        value = np.where(better, new_value, value)
+        slope = np.where(better, new_slope, slope)
+        gradient = np.where(better[:, None], new_gradient, gradient)
+        curvature = np.where(better[:, None, None], new_curvature, curvature)
+    if not np.array_equal(evaluated, shift):  # the derivatives are those of a step not taken
+        value = terms(shift, True)[0]
+    return value, shift, slope
+
+
+def _newton_step(gradient: FloatArray, curvature: FloatArray, damping: FloatArray) -> FloatArray:
+    """-(H + damping I)^{-1} g of each problem, (B, C)."""
+    B, C = gradient.shape
+    if C == 1:
+        step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + TINY)
+        return step
+    # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
+    # In units of the curvature and the damping, or saturated margins would leave a singular H.
+    trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None] / C
+    scale = np.maximum(trace + damping[:, None, None], 1e-290)
+    H = (curvature + trace + damping[:, None, None] * np.eye(C)) / scale + EPS * np.eye(C)
+    try:
+        solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None] / scale)[:, :, 0]
+    except np.linalg.LinAlgError:  # infinite or NaN: a diverged point has no step
+        return np.zeros_like(gradient)
+    return solved
