@@ -50,8 +50,10 @@ class BlockPreconditioner:
         Whether the block shows that H + l2 is not singular (but for what softmax leaves free).
     size : float
         The mean of the diagonal of the last block.
-    in_block : (d + 1, 1) array or None
-        1 for the unknowns of the block, 0 for those on the diagonal; None if the block holds all.
+    block : array of int
+        The columns of the block; d stands for a free intercept.
+    whole : bool
+        Whether these are all.
     complete : bool
         Whether a larger budget would not make it better.
     """
@@ -68,7 +70,8 @@ class BlockPreconditioner:
             squares = rows.weighted_squares(own, n_threads)
             self.diagonal = np.maximum(squares + problem.l2, SMALLEST)
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
-        self.in_block = self._in_block() if p < d else None
+        self.block = np.append(self.hot, d) if problem.fit_intercept else self.hot
+        self.whole = p == d
         self.exact = step == 1 and p == d and (self.coupled or C == 1)
         self.definite = p == d and (self.coupled or C == 1)
         self.complete = p == MOST_COLUMNS < d or (p == d and step == 1)
@@ -80,12 +83,6 @@ class BlockPreconditioner:
             else:
                 own = np.asfortranarray(own[sample] * step)
                 self.factors = [self._factor(self._block(A, own[:, k], k)) for k in range(K)]
-
-    def _in_block(self) -> FloatArray:
-        inside = np.zeros((self.problem.rows.n_cols + 1, 1))
-        inside[self.hot] = 1.0
-        inside[-1] = self.problem.fit_intercept
-        return inside
 
     def _size(self, budget: float) -> tuple[int, int]:
         """Columns of the block and the step between the rows of its sample."""
@@ -192,12 +189,11 @@ class BlockPreconditioner:
         """M^{-1} r for r (d + 1, K); without an intercept its row is 0."""
         z = np.zeros_like(r)
         np.divide(r[:-1], self.diagonal, out=z[:-1])
-        at = np.append(self.hot, len(r) - 1) if self.problem.fit_intercept else self.hot
-        parts = r[at]
+        parts = r[self.block]
         parts = parts.reshape(-1, 1) if self.coupled else parts
         for k, solve in enumerate(self.factors):
             parts[:, k] = solve(parts[:, k])
-        z[at] = parts.reshape(len(at), -1)
+        z[self.block] = parts.reshape(len(self.block), -1)
         return z
 
 

@@ -115,8 +115,7 @@ class NewtonCG(NewtonStep):
         enough = 2.0 * self.problem.penalty.l2 * PART * target
         wanted = np.maximum(LEAST_ETA**2 * norm, enough)
         work = np.empty(self.n_threads * (len(g) + 1) * g.shape[1])
-        l2 = np.append(np.ones(len(g) - 1), 0.0)[:, None] * self.problem.l2
-        x, r = np.zeros_like(g), -g
+        x, r, scaled = np.zeros_like(g), -g, np.empty_like(g)
         z = self._masked(M(r) if self._plain is None else self._plain * r)
         p, rz = z.copy(), self._dots(r, z)
         products, most, polish = 0, min(budget, MOST_PRODUCTS), False
@@ -124,13 +123,13 @@ class NewtonCG(NewtonStep):
         live = norm > wanted
         while live.any() and products < most:
             Hp = self._product(p, c, work)
-            Hp += l2 * p
+            Hp[:-1] += np.multiply(self.problem.l2, p[:-1], out=scaled[:-1])
             products += 1
             curved = self._dots(p, Hp)
             live &= (curved > 0) & (rz > 0)
             step = np.divide(rz, curved, out=np.zeros_like(rz), where=live)
-            x += step[self._group] * p
-            r -= step[self._group] * Hp
+            x += np.multiply(step[self._group], p, out=scaled)
+            r -= np.multiply(step[self._group], Hp, out=scaled)
             self._residual = self._dots(r, r)
             gained = 0.5 * step * rz
             decrease += gained
@@ -138,8 +137,10 @@ class NewtonCG(NewtonStep):
             last = gained
             z = self._masked(M(r) if self._plain is None else self._plain * r)
             before, polish = polish, self._polishes(polish, M, r, wanted, live)
-            if polish and M.in_block is not None:
-                z *= M.in_block
+            if polish:
+                inside = z[M.block]
+                z[...] = 0.0
+                z[M.block] = inside
             new = self._dots(r, z)
             if polish is before:
                 p *= np.divide(new, rz, out=np.zeros_like(rz), where=live & (rz > 0))[self._group]
@@ -163,9 +164,10 @@ class NewtonCG(NewtonStep):
         Hot columns hold most of a residual, and it turns up and down with every step that the
         others take; once what the others hold is small a step or two in the block end the solve.
         """
-        if self._plain is not None or M.in_block is None or not live.any():
+        if self._plain is not None or M.whole or not live.any():
             return False
-        cold = self._residual - self._dots(r, M.in_block * r)
+        hot = r[M.block]
+        cold = self._residual - self._dots(hot, hot)
         return bool((cold <= (STAY if polish else ENTER) * wanted)[live].all())
 
     def error(self, decrease: FloatArray) -> FloatArray:
@@ -203,7 +205,7 @@ class NewtonCG(NewtonStep):
 
     def _dots(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """a'b of each problem, (B,)."""
-        if a.shape[1] == 1:
+        if self.problem.columns.n_problems == 1:
             return np.array([np.vdot(a, b)])
         columns = np.einsum("jk,jk->k", a, b)
         sums: FloatArray = np.zeros(self.problem.columns.n_problems)
