@@ -195,24 +195,12 @@ class Rows:
             _phases.add_squares(block, curvature, K, out, work, start, n_threads)
         return out
 
-    def squared_norms(self, n_threads: int) -> FloatArray:
-        """||x_i||^2, (n,)."""
+    def squared_norms(self, n_threads: int, P: FloatArray | None = None) -> FloatArray:
+        """sum_j P_j x_ij^2, (n,), for a metric P (d,) or ones."""
         out = np.empty(self.n_rows)
         for start, block in zip(self.starts, self.blocks, strict=True):
-            _kernels.row_norms(block, out, start, n_threads)
+            _kernels.row_norms(block, P, out, start, n_threads)
         return out
-
-    def squared_norms_in(self, P: FloatArray, n_threads: int) -> FloatArray:
-        """sum_j P_j x_ij^2, (n,), for P (d,)."""
-        W = np.append(P, 0.0)[:, None]
-        out = np.empty((self.n_rows, 1))
-        if self.storage == "ones":  # x = x^2
-            return self.margins(W, n_threads, out)[:, 0]
-        for start, block in zip(self.starts, self.blocks, strict=True):
-            A = self.part(block, 0, block.n_rows)
-            squares = A.multiply(A) @ P if sp.issparse(A) else np.einsum("ij,ij,j->i", A, A, P)
-            out[start : start + block.n_rows, 0] = squares
-        return out[:, 0]
 
     def every_id(self, step: int) -> npt.NDArray[np.int64]:
         """The numbers of the rows of `every`."""

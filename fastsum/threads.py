@@ -16,6 +16,7 @@ from fastsum._core import _registry
 _lock = Lock()
 _limits: list[Any] = []  # open now; the first knows what the process had, and stays to the end
 _ended: list[Any] = []  # the first, once its own context is left
+PER_THREAD = 1 << 19  # values of a pass for each thread: fewer take longer than to wake it
 SMALL_WORK = 1 << 17  # below it BLAS starts no threads that matter
 
 
@@ -43,6 +44,14 @@ def resolve_n_threads(n_jobs: int | None) -> int:
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: use None for one thread or -1 for all CPUs")
     return max(1, min(int(joblib.effective_n_jobs(n_jobs)), _registry.max_threads()))
+
+
+def useful_threads(n_threads: int, work: int) -> int:
+    """How many of n_threads gain on passes over `work` values.
+
+    Fits of 10^4 to 10^6 values took 1.0 to 5 times as long with two threads as with one.
+    """
+    return max(1, min(n_threads, work // max(1, PER_THREAD)))
 
 
 @cache

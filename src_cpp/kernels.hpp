@@ -18,8 +18,8 @@ struct Kernels {
   Status (*add_transposed)(const RowBlock*, const double* r, int64_t K, double* out, double* work,
                            int32_t n_threads);
 
-  // out_i <- sum_j x_ij^2.
-  Status (*row_norms)(const RowBlock*, double* out, int32_t n_threads);
+  // out_i <- sum_j P_j x_ij^2 (null: 1).
+  Status (*row_norms)(const RowBlock*, const double* P, double* out, int32_t n_threads);
 
   // out_j <- out_j + sum over the rows i that hold feature j of p_i (null: 1).
   Status (*column_mass)(const RowBlock*, const double* p, double* out);

@@ -22,6 +22,7 @@ struct LossOps {
   double (*curvature)(double p);  // smoothness constant L: the largest eigenvalue of l''
   double (*value)(const double* z, double y, int64_t C, double p);
   void (*derivative)(const double* z, double y, int64_t C, double p, double* u);
+  double (*value_and_derivative)(const double* z, double y, int64_t C, double p, double* u);
   void (*second)(const double* z, double y, int64_t C, double p, double* h);  // (C, C)
   double (*conjugate)(const double* u, double y, int64_t C, double p);  // +inf off its domain
 };
@@ -56,6 +57,12 @@ struct Logistic {
     const double e = std::exp(-std::fabs(m));  // never overflows
     *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
   }
+  static double value_and_derivative(const double* z, double y, int64_t, double, double* u) {
+    const double m = y * *z;
+    const double e = std::exp(-std::fabs(m));  // of both
+    *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
+    return (m > 0 ? 0.0 : -m) + std::log1p(e);
+  }
   static void second(const double* z, double, int64_t, double, double* h) {
     const double e = std::exp(-std::fabs(*z));
     *h = e / ((1.0 + e) * (1.0 + e));
@@ -81,7 +88,10 @@ struct Multinomial {
     for (int64_t c = 0; c < C; ++c) sum += std::exp(z[c] - top);
     return std::log(sum) + (top - z[static_cast<int64_t>(y)]);
   }
-  static void derivative(const double* z, double y, int64_t C, double, double* u) {
+  static void derivative(const double* z, double y, int64_t C, double p, double* u) {
+    value_and_derivative(z, y, C, p, u);
+  }
+  static double value_and_derivative(const double* z, double y, int64_t C, double, double* u) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += (u[c] = std::exp(z[c] - top));
@@ -91,6 +101,7 @@ struct Multinomial {
     double others = 0;
     for (int64_t c = 0; c < C; ++c) others += c == label ? 0.0 : u[c];
     u[label] = -others;
+    return std::log(sum) + (top - z[label]);
   }
   static void second(const double* z, double, int64_t C, double, double* h) {
     const double top = largest(z, C);
@@ -177,9 +188,21 @@ struct SmoothedHinge {
   }
 };
 
+// Both at once, by the loss's own function if it has work to share.
+template <class Loss>
+double value_and_derivative(const double* z, double y, int64_t C, double p, double* u) {
+  if constexpr (requires { Loss::value_and_derivative(z, y, C, p, u); }) {
+    return Loss::value_and_derivative(z, y, C, p, u);
+  } else {
+    Loss::derivative(z, y, C, p, u);
+    return Loss::value(z, y, C, p);
+  }
+}
+
 inline constexpr LossOps kLosses[] = {
-#define FASTSUM_LOSS(name, Loss)                                                 \
-  {#name,        Loss::kCoupled, Loss::curvature, Loss::value, Loss::derivative, \
+#define FASTSUM_LOSS(name, Loss)                               \
+  {#name,        Loss::kCoupled,   Loss::curvature,            \
+   Loss::value,  Loss::derivative, value_and_derivative<Loss>, \
    Loss::second, Loss::conjugate},
 #include "losses.def"
 #undef FASTSUM_LOSS
@@ -195,6 +218,9 @@ struct BoundLoss {
   double value(const double* z, double y, int64_t C) const { return ops.value(z, y, C, p); }
   void derivative(const double* z, double y, int64_t C, double* u) const {
     ops.derivative(z, y, C, p, u);
+  }
+  double value_and_derivative(const double* z, double y, int64_t C, double* u) const {
+    return ops.value_and_derivative(z, y, C, p, u);
   }
   void second(const double* z, double y, int64_t C, double* h) const { ops.second(z, y, C, p, h); }
   double conjugate(const double* u, double y, int64_t C) const { return ops.conjugate(u, y, C, p); }

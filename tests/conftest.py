@@ -4,9 +4,17 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 # The checkout's fastsum/ has no compiled core, the installed one has. So the checkout must not be
 # on the path: neither here, where ``python -m pytest`` puts it, nor in the processes that tests
 # start. An editable install does not need it, that brings its own finder.
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 os.environ["PYTHONSAFEPATH"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def small_fits_use_their_threads(monkeypatch):
+    """Tests are of small data, on which n_jobs > 1 would not be heard."""
+    monkeypatch.setattr("fastsum.threads.PER_THREAD", 1)

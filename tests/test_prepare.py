@@ -151,7 +151,9 @@ def test_what_is_left_as_it_is(what, monkeypatch):
 @pytest.mark.parametrize("weights", ["none", "zeros"])
 @pytest.mark.parametrize(("loss", "layout"), LAYOUTS[:3])
 def test_a_fit_on_rewritten_data(loss, layout, weights, penalty, dtype, n_jobs, monkeypatch):
-    monkeypatch.setattr("fastsum.solvers.auto.LARGE", 0)  # with epochs where there are some
+    monkeypatch.setattr(
+        "fastsum.solvers.phases.epochs.LARGE", 0
+    )  # with epochs where there are some
     problem = problem_of(loss, layout, weights=weights, penalty=penalty, dtype=dtype)
     seen = []
     fit = {"tol": 1e-9 if dtype == np.float64 else 1e-4, "n_jobs": n_jobs}

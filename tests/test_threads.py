@@ -16,9 +16,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastsum
 import fastsum.losses
+from fastsum import threads
 from fastsum._core import _kernels, _registry, _working_set
+from fastsum.certificate import Certifier
 from fastsum.solvers import SOLVERS
-from fastsum.threads import blas_threads, resolve_n_threads
+from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
 LEVELS = [name for name, runs in _registry.cpu_levels().items() if runs]
 
@@ -37,6 +39,19 @@ def python(code, *, timeout=120, **environment):
 
 
 # ---- n_jobs
+
+
+def test_small_passes_get_one_thread(monkeypatch):
+    monkeypatch.setattr(threads, "PER_THREAD", 100)
+    assert [useful_threads(4, work) for work in (0, 99, 200, 10**6)] == [1, 1, 2, 4]
+    seen = []
+    X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    real = Certifier.__init__
+    monkeypatch.setattr(
+        Certifier, "__init__", lambda self, p, n: (seen.append(n), real(self, p, n))[1]
+    )
+    fastsum.LogisticRegression(n_jobs=2).fit(X, y)
+    assert set(seen) == {1}
 
 
 def test_n_jobs():
@@ -89,7 +104,7 @@ def kernel_calls():
     return {
         "margins": lambda: _kernels.margins(block, W, 1, z, 0, 1),
         "add_transposed": lambda: _kernels.add_transposed(block, z, 1, vector[:-1], None, 0, 1),
-        "row_norms": lambda: _kernels.row_norms(block, np.empty(n), 0, 1),
+        "row_norms": lambda: _kernels.row_norms(block, None, np.empty(n), 0, 1),
         "column_mass": lambda: _kernels.column_mass(block, None, np.zeros(d), 0),
         **{solver: steps(solver) for solver in _registry.solver_registry()},
     }

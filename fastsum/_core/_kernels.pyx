@@ -174,8 +174,9 @@ def add_transposed(Block block, r, int64_t K, out, work, int64_t first_row, int3
         begin = end
 
 
-def row_norms(Block block, out, int64_t first_row, int32_t n_threads):
-    """out[first_row:...] <- squared norms of the rows."""
+def row_norms(Block block, P, out, int64_t first_row, int32_t n_threads):
+    """out[first_row:...] <- squared norms of the rows in the metric P (d,), None for 1."""
+    cdef const double* P_ = <const double*>address(P, 8 * block.raw.n_cols)
     cdef int64_t n = block.raw.n_rows, begin = 0, end, chunk = block.poll_rows(1) * n_threads
     cdef double* norms = <double*>address(out, 8 * (first_row + n), True)
     cdef c.RowBlock part
@@ -184,7 +185,7 @@ def row_norms(Block block, out, int64_t first_row, int32_t n_threads):
         end = min(n, begin + chunk)
         part = block.part(begin, end)
         with nogil:
-            status = kernels().row_norms(&part, norms + first_row + begin, n_threads)
+            status = kernels().row_norms(&part, P_, norms + first_row + begin, n_threads)
         raise_for(status)
         PyErr_CheckSignals()
         begin = end

@@ -92,7 +92,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
                           int32_t) noexcept nogil
         Status (*add_transposed)(const RowBlock*, const double*, int64_t, double*, double*,
                                  int32_t) noexcept nogil
-        Status (*row_norms)(const RowBlock*, double*, int32_t) noexcept nogil
+        Status (*row_norms)(const RowBlock*, const double*, double*, int32_t) noexcept nogil
         Status (*column_mass)(const RowBlock*, const double*, double*) noexcept nogil
         Status (*loss_terms)(const Columns*, int64_t, const double*, const double*, double*,
                              int32_t, double*, double*, int32_t) noexcept nogil

@@ -23,7 +23,7 @@ from fastsum.solvers._registry import SOLVERS, resolve_solver
 from fastsum.solvers._rounds import Rounds
 from fastsum.solvers._warm_start import Init, carried_state, initial_weights, known_dual, seal
 from fastsum.solvers.auto import Auto
-from fastsum.threads import blas_threads, resolve_n_threads
+from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
 # Iterates are kept for extrapolation where they are small beside the data, or small at all.
 SMALL_HISTORY = 1 << 20
@@ -150,7 +150,7 @@ def solve(
     """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
     _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
     check_kind(sampling)
-    n_threads = resolve_n_threads(n_jobs)
+    n_threads = useful_threads(resolve_n_threads(n_jobs), problem.rows.nnz * problem.K)
     kind = resolve_solver(solver, problem)
     if max_iter == 0 and init is None:
         return _zeros(problem, kind.name, Certifier(problem, n_threads))

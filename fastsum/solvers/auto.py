@@ -30,11 +30,10 @@ from fastsum.solvers.phases.working_set import WorkingSet
 # Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
 # two gains is the rate, and Newton steps cost less than epochs of a slower one. They also stop when
 # the last gain, about what is left to gain, is small enough for one Newton step to be the last.
-FLATTENED = 0.3
-MOST_EPOCHS = 6
+FLATTENED = 0.6
+MOST_EPOCHS = 8
 SLOW = 0.03  # of the objective: what a round of L-BFGS must gain for another
 MOST_LBFGS = 1 << 20  # unknowns
-LARGE = 1 << 21  # stored values of sparse data from which epochs come first
 
 
 class Auto:
@@ -66,7 +65,7 @@ class Auto:
         self._coupled = problem.columns.n_outputs > 1 and unknowns > MOST_EXACT
         self._descend = self._coupled and unknowns <= MOST_LBFGS
         self._epochs_left = 0
-        if Epochs.serves(problem) and problem.rows.nnz >= LARGE:
+        if Epochs.pays(problem, n_threads):
             self._epochs_left = MOST_EPOCHS
             self._phases[Epochs] = Epochs(problem, certifier, n_threads, seed)
 

@@ -74,13 +74,16 @@ inline Status add_transposed(const RowBlock* block, const double* r, int64_t K, 
   });
 }
 
-inline Status row_norms(const RowBlock* block, double* out, int32_t n_threads) {
+inline Status row_norms(const RowBlock* block, const double* P, double* out, int32_t n_threads) {
   return with_rows(*block, [&](const auto& X) {
     parallel_parts(block->n_rows, n_threads, [&](int64_t, int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const auto row = X.row(i);
         double sum = 0;
-        for (int64_t p = 0; p < row.size; ++p) sum += double(row.value(p)) * double(row.value(p));
+        for (int64_t p = 0; p < row.size; ++p) {
+          const double x = double(row.value(p));
+          sum += x * x * (P ? P[row.index(p)] : 1.0);
+        }
         out[i] = sum;
       }
     });
@@ -113,8 +116,7 @@ inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, cons
       for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
       for (int64_t q = 0; q < B; ++q) {
         const double y = c->targets.at(i, q);
-        value[q] += s * loss.value(m + q * C, y, C);
-        loss.derivative(m + q * C, y, C, du + q * C);
+        value[q] += s * loss.value_and_derivative(m + q * C, y, C, du + q * C);
         if (!with_curvature) continue;
         loss.second(m + q * C, y, C, h);
         for (int64_t e = 0; e < C * C; ++e) curvature[q * C * C + e] += s * h[e];

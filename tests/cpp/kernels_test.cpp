@@ -137,7 +137,7 @@ void test_passes(const Kernels& k, Matrix& m, int64_t K, int32_t threads) {
       want_mass[j] += m.held[i * d + j] ? r[i] : 0;
       want_count[j] += m.held[i * d + j];
     }
-  k.row_norms(&m.block, norms.data(), threads);
+  k.row_norms(&m.block, nullptr, norms.data(), threads);
   check_close(norms, want_norms, "row_norms");
   k.column_mass(&m.block, r.data(), mass.data());
   check_close(mass, want_mass, "column_mass");
@@ -385,7 +385,7 @@ int main() {
   unknown.storage = 99;
   double nothing = 0;
   context = "unknown storage";
-  check(base->row_norms(&unknown, &nothing, 1) == kUnsupported, "is reported");
+  check(base->row_norms(&unknown, nullptr, &nothing, 1) == kUnsupported, "is reported");
   std::printf("kernels_test: %d levels, %d failures\n", levels, failures);
   return failures ? 1 : 0;
 }

@@ -63,8 +63,9 @@ class BlockPreconditioner:
         rows, C, K = problem.rows, problem.columns.n_outputs, problem.K
         d = rows.n_cols
         own = own_curvature(curvature, C)
-        self.coupled = C > 1 and K == C and (d + 1) * C <= MOST_EXACT
-        p, step = self._size(passes * rows.nnz * K + FREE)
+        budget = passes * rows.nnz * K + FREE
+        self.coupled = C > 1 and K == C and self._couples(float((d + 1) * C), budget)
+        p, step = self._size(budget)
         self.hot, self.diagonal = np.arange(d), np.ones((d, K))
         if p < d:
             squares = rows.weighted_squares(own, n_threads)
@@ -83,6 +84,12 @@ class BlockPreconditioner:
             else:
                 own = np.asfortranarray(own[sample] * step)
                 self.factors = [self._factor(self._block(A, own[:, k], k)) for k in range(K)]
+
+    def _couples(self, unknowns: float, budget: float) -> bool:
+        """Whether one block for all outputs is small, and cheap or needed."""
+        cost = FLOP * unknowns**2 * (self.problem.rows.n_rows + unknowns / 3.0)
+        needed = not (self.problem.l2 > 0).all()
+        return unknowns <= MOST_EXACT and (needed or cost <= budget)
 
     def _size(self, budget: float) -> tuple[int, int]:
         """Columns of the block and the step between the rows of its sample."""

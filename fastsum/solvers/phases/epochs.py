@@ -27,6 +27,9 @@ from fastsum.solvers.phases._preconditioner import SMALLEST
 SHIFT = 6.0  # c: what the metric holds of l2 beyond its own
 STEP = 0.4  # eta in units of 1 / (mean L): 1.2 times the theory's 1 / 3 for rows of equal L
 FRESH = 2  # epochs that take their own curvature; later it changes little
+# Stored values from which epochs come first, and from which they do if mean_i L_i > HARD n l2: the
+# first Newton steps from zero take few products else.
+LARGE, LEAST, HARD = 1 << 21, 1 << 17, 2.0
 MERGES = 8  # additions an epoch of each of two threads; more threads add more often
 
 
@@ -65,6 +68,17 @@ class Epochs(Phase):
         smooth = problem.K == 1 and not problem.l1.any() and bool((problem.l2 > 0).all())
         return smooth and rows.sparse and len(rows.blocks) == 1
 
+    @staticmethod
+    def pays(problem: Problem, n_threads: int) -> bool:
+        """Whether epochs gain more than the Newton steps they replace."""
+        rows, n = problem.rows, problem.rows.n_rows
+        if not Epochs.serves(problem) or rows.nnz < min(LEAST, LARGE):
+            return False
+        if rows.nnz >= LARGE:
+            return True
+        L = problem.loss.curvature * float(rows.squared_norms(n_threads).mean())
+        return L > HARD * n * float(problem.l2[0])
+
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
@@ -74,7 +88,7 @@ class Epochs(Phase):
         if self._epochs < FRESH:
             h = problem.rows.weighted_squares(c, self.n_threads)[:, 0]
             self._metric = 1.0 / (h + (1.0 + SHIFT) * l2)
-            self._norms = problem.rows.squared_norms_in(self._metric, self.n_threads)
+            self._norms = problem.rows.squared_norms(self.n_threads, self._metric)
         self._epochs += 1
         P = self._metric
         eta, correction = self._step()

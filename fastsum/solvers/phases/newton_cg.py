@@ -3,9 +3,9 @@
 Problem   min_w F(w) of eq. (1), smooth loss; with an l1 part on the face of the signs of w, where F
           is smooth: coefficients that are 0 stay, one that would change sign becomes 0
 Step      w + t delta,  (H + l2 I) delta = -(grad F), H = A' D A for A = [X, 1]; solved by conjugate
-          gradients, preconditioned by `BlockPreconditioner`, until the gap that the residual leaves,
-          ||r||^2 / (2 l2), is a part of the one wanted (eq. 17, 19), or, in a step that cannot be
-          the last, until less is left to gain than the model has wrong
+          gradients, preconditioned by `BlockPreconditioner`, until the gap that the residual
+          leaves, ||r||^2 / (2 l2), is a part of the one wanted (eq. 17, 18), or, in a step that
+          cannot be the last, until less is left to gain than the model has wrong
 Cost      one product A' D A v a conjugate gradient step: one pass over the data
 Least     without a penalty and with many minimisers there is no preconditioner: the one of
           least norm is found

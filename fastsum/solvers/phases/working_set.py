@@ -125,7 +125,7 @@ class WorkingSet(Phase):
         on_gram = self.problem.loss.name == "squared" and self.fits(len(state.ids))
         reduction = REDUCTION_ON_GRAM if on_gram else REDUCTION
         accuracy = state.tighter * max(0.3 * target, reduction * gap) if complete else 0.0
-        if complete and len(state.ids) <= SMALL:
+        if complete and on_gram and len(state.ids) <= SMALL:
             accuracy = EXACT * gap  # costs nothing
         x = W[state.ids, b].astype(np.float64)
         start = x.copy()
