@@ -39,8 +39,8 @@ default="logistic"
     Weights of the classes, multiplied with sample_weight; "balanced" makes all classes weigh the
     same.""",
     "n_jobs": """n_jobs : int, default=None
-    Threads of full passes inside one fit and of predictions. None is 1 or the joblib context, -1
-    all CPUs.""",
+    Most threads of full passes inside one fit and of predictions; small data get fewer. None is 1
+    or the joblib context, -1 all CPUs.""",
     "random_state": """random_state : int, RandomState instance or None, default=None
     Seed of the order of the rows; None is a fixed seed, so that equal fits give equal models.""",
     "solver": """solver : {"auto", "saga", "svrg"}, default="auto"
