@@ -4,6 +4,7 @@ Losses made of pieces have rows of no curvature and a slope: a plain Newton step
 and goes nowhere, or too far. With max(l'', |l'| / R) no row would move further than R on its own;
 at R = max |l'| / L it is near the L that makes every step descend. R grows with each gain.
 
+A logistic row on the wrong side has nearly such a piece: after a step that was too long R is 4.
 Softmax has such rows too, where the probability of the own class is near 0: there it is raised to
 (1 - p_y) / R from the start, and R doubles with each gain. Steps far from the optimum are then
 about as long as F allows (sector.scale, 105 classes: 5 Newton steps in place of 20).
@@ -12,13 +13,14 @@ about as long as F allows (sector.scale, 105 classes: 5 Newton steps in place of
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray
 
 GROWTH = 4.0
-RADIUS, WIDER = 4.0, 2.0  # R of softmax, and its growth
+RADIUS, WIDER = 4.0, 2.0  # R of labels after a failure, or of softmax, and its growth
 SMALL = 1e-9  # of the objective: a gain or a gap of rounding, almost
 
 
@@ -30,6 +32,11 @@ class RaisedCurvature:
         first = RADIUS / WIDER if problem.loss.coupled else np.inf
         self._radius = np.full(problem.columns.n_problems, first)
         self._before = np.full(problem.columns.n_problems, np.inf)
+
+    def shorten(self, worse: npt.NDArray[np.bool_]) -> None:
+        """Steps of the problems `worse` (B,) were too long: margins of labels move by R next."""
+        if self.problem.loss.domain == "sign":
+            self._radius[worse] = np.minimum(self._radius[worse], RADIUS) / GROWTH
 
     def __call__(self, certificate: Certificate) -> FloatArray:
         """The curvature (n, K) at the point last certified."""

@@ -59,6 +59,7 @@ class NewtonStep(Phase):
     def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """The step was too long."""
         self._delta[:, ~worse[self._group]] = 0.0
+        self._curvature.shorten(worse)
         # a shorter step that fails as well is rounding: a new direction is next
         self._failed = self._far = not self._shortened and bool(self._delta.any())
 
