@@ -150,6 +150,7 @@ class NewtonCG(NewtonStep):
                 p = z.copy()
             rz = new
         self._far = False
+        self._curvature.predicted = decrease
         return x, max(1, products)
 
     def _polishes(
