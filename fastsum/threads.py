@@ -16,6 +16,7 @@ from fastsum._core import _registry
 _lock = Lock()
 _limits: list[Any] = []  # open now; the first knows what the process had, and stays to the end
 _ended: list[Any] = []  # the first, once its own context is left
+MOST_THREADS = _registry.max_threads()  # of this process, before other libraries change it
 PER_THREAD = 1 << 19  # values of a pass for each thread: fewer take longer than to wake it
 SMALL_WORK = 1 << 17  # below it BLAS starts no threads that matter
 
@@ -32,7 +33,10 @@ def resolve_n_threads(n_jobs: int | None) -> int:
     Returns
     -------
     int
-        At least 1, at most OpenMP's own limit (OMP_NUM_THREADS, threadpoolctl, a joblib worker).
+        At least 1. A number given is at most OpenMP's limit when fastsum was imported
+        (OMP_NUM_THREADS, a joblib worker); None and negative ones at most its limit now
+        (threadpoolctl). Other libraries lower that for the whole process and leave it so: after a
+        fit of snapml every n_jobs=2 was heard as 1.
 
     Raises
     ------
@@ -43,7 +47,8 @@ def resolve_n_threads(n_jobs: int | None) -> int:
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: use None for one thread or -1 for all CPUs")
-    return max(1, min(int(joblib.effective_n_jobs(n_jobs)), _registry.max_threads()))
+    limit = _registry.max_threads() if n_jobs is None or n_jobs < 0 else MOST_THREADS
+    return max(1, min(int(joblib.effective_n_jobs(n_jobs)), limit))
 
 
 def useful_threads(n_threads: int, work: int) -> int:

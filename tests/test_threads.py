@@ -73,7 +73,12 @@ def test_n_jobs_of_a_joblib_context():
 def test_openmps_own_limit_holds():
     with threadpool_limits(1):
         assert resolve_n_threads(-1) == 1
-        assert resolve_n_threads(8) == 1
+        with joblib.parallel_config(backend="threading", n_jobs=2):
+            assert resolve_n_threads(None) == 1
+        # a number asked for is not lost to what some library has set
+        assert resolve_n_threads(8) == threads.MOST_THREADS
+    code = "from fastsum.threads import resolve_n_threads; print(resolve_n_threads(8))"
+    assert python(code, OMP_NUM_THREADS="1")[:2] == (0, "1\n")
 
 
 @pytest.mark.parametrize("n_jobs", [0, "2", 1.5])
