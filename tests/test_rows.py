@@ -137,6 +137,8 @@ def test_passes_equal_numpy(case, K, n_threads, tmp_path):
     r = rng.standard_normal((n, K))
     np.testing.assert_allclose(rows.transposed(r, n_threads), A.T @ r, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(rows.squared_norms(n_threads), (A**2).sum(axis=1), rtol=1e-13)
+    P = np.linspace(0.1, 2.0, A.shape[1])
+    np.testing.assert_allclose(rows.squared_norms(n_threads, P), (A**2) @ P, rtol=1e-12)
     p = rng.random(n)
     held = sp.csr_array(X, copy=True) if sp.issparse(X) else A * 0 + 1
     if sp.issparse(X):
