@@ -282,3 +282,32 @@ def test_a_dual_point_that_cannot_reach_the_target_is_left_alone():
     plain = certifier(random_point(problem))
     u = certifier.derivatives.copy()
     assert certifier.with_dual(None, plain, (u, plain.gap), 0.5 * plain.gap) is plain
+
+
+def test_a_dual_point_that_is_not_balanced_pays_for_its_slope(monkeypatch):
+    # columns far from 0: a common shift of the slopes takes the gradient away, not its cost
+    monkeypatch.setattr("fastsum.certificate.MAX_BALANCE", 0)
+    centred = np.random.default_rng(0).standard_normal((200, 3))
+    centred -= centred.mean(axis=0)
+    y = centred.sum(axis=1)
+    problem = fastsum.Problem(centred + 10.0, y, loss="squared", alpha=0.1)
+    H, q = centred.T @ centred / 200, centred.T @ y / 200
+    suboptimality = 0.5 * q @ np.linalg.solve(H + 0.1 * np.eye(3), q)  # of w = 0
+    certifier, zero = Certifier(problem, 1), np.zeros((4, 1))
+    plain = certifier(zero)
+    for shift in np.linspace(-0.5, 0.5, 51):
+        u = certifier.derivatives + shift
+        better = certifier.with_dual(zero, plain, (u, 0 * plain.gap), 0.999 * plain.gap)
+        assert better.gap[0] >= suboptimality * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(("loss", "layout"), SEPARATE)
+def test_dual_points_are_moved_into_the_domain(loss, layout):
+    problem = random_problem(33, loss, layout, n=20, d=3)
+    wild = 5.0 * np.random.default_rng(34).standard_normal((20, problem.K))
+    y = np.column_stack([problem.labels_of(b) for b in range(problem.K)])
+    moved = problem.loss.dual_feasible(wild, y)
+    for u, start, label in zip(moved.ravel(), wild.ravel(), y.ravel(), strict=True):
+        assert np.isfinite(problem.loss.conjugate(u, label))
+        if np.isfinite(problem.loss.conjugate(start, label)):
+            assert u == start
