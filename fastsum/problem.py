@@ -114,14 +114,25 @@ class Problem:
 
     def on_rows(self, rows: Rows, y: FloatArray, sample_weight: FloatArray | None) -> Problem:
         """The same loss, penalty and columns on other rows."""
-        other = object.__new__(Problem)
         total = float(rows.n_rows) if sample_weight is None else float(sample_weight.sum())
-        changed = {
-            "rows": rows,
-            "y": np.ascontiguousarray(y),
-            "sample_weight": sample_weight,
-            "total_weight": total,
-        }
+        return self._changed(
+            rows=rows,
+            y=np.ascontiguousarray(y),
+            sample_weight=sample_weight,
+            total_weight=total,
+        )
+
+    def with_weights(self, sample_weight: FloatArray) -> Problem:
+        """The same problem with other weights (n,); a weight of 0 holds a row out."""
+        weights = _check_weights(sample_weight, self.rows.n_rows)
+        return self.on_rows(self.rows, self.y, weights)
+
+    def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
+        """The same problem with another penalty."""
+        return self._changed(penalty=make_penalty(alpha, l1_ratio, self.columns.n_problems))
+
+    def _changed(self, **changed: Any) -> Problem:
+        other = object.__new__(Problem)
         for name in Problem.__annotations__:
             object.__setattr__(other, name, changed.get(name, getattr(self, name)))
         return other

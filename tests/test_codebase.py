@@ -23,7 +23,7 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "certificate", "sampling"},
+    {"problem", "certificate", "sampling", "alpha_max"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"threads"},
@@ -35,6 +35,7 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
+    "alpha_max": {"problem", "certificate"},  # of the null model
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem"},  # what is certified
     "data": {"sparse_structure"},  # what it checks before it reads
@@ -121,6 +122,7 @@ def fastsum_imports(path):
 
 # Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
 SOLVER_LAYERS = [
+    {"many"},
     {"_minimize"},
     {"_rounds"},
     {"_registry"},
