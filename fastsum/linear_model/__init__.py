@@ -1,6 +1,7 @@
 """scikit-learn estimators over the solvers."""
 
 from fastsum.linear_model.classifiers import LogisticRegression, SAGAClassifier, SVRGClassifier
+from fastsum.linear_model.cv_classifiers import LogisticRegressionCV
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
@@ -16,6 +17,7 @@ __all__ = [
     "FiniteSumRegressor",
     "Lasso",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "Ridge",
     "SAGAClassifier",
     "SAGARegressor",

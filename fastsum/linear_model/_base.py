@@ -79,13 +79,18 @@ class FiniteSumEstimator(BaseEstimator):
                     f"{name}={value!r} has no meaning in {type(self).__name__}: {remedy}"
                 )
 
-    def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
-        """X as Rows and y as an array, by scikit-learn's rules."""
+    def _arrays(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
+        """X as a numpy array or CSR and y as an array, by scikit-learn's rules."""
         self._check_default_only()
         check_sparse_structure(X)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", **checks
         )
+        return X, y
+
+    def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
+        """X as Rows and y as an array, by scikit-learn's rules."""
+        X, y = self._arrays(X, y, **checks)
         return as_rows(X, validated=True), y
 
     @staticmethod
