@@ -15,9 +15,11 @@ from fastsum._versions import show_versions  # noqa: E402
 from fastsum.jobs import FittedModel, load_model, save_model  # noqa: E402
 from fastsum.linear_model import (  # noqa: E402
     ElasticNet,
+    ElasticNetCV,
     FiniteSumClassifier,
     FiniteSumRegressor,
     Lasso,
+    LassoCV,
     LogisticRegression,
     LogisticRegressionCV,
     Ridge,
@@ -34,10 +36,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ElasticNet",
+    "ElasticNetCV",
     "FiniteSumClassifier",
     "FiniteSumRegressor",
     "FittedModel",
     "Lasso",
+    "LassoCV",
     "LogisticRegression",
     "LogisticRegressionCV",
     "Problem",

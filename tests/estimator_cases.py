@@ -12,6 +12,8 @@ NAMES = [name for name in EVERY if not name.endswith("CV")]
 # Estimators with cross-validation, and small grids for them.
 CV = {
     "LogisticRegressionCV": {"Cs": [0.1, 1.0, 10.0], "cv": 3},
+    "LassoCV": {"alphas": 5, "cv": 3},
+    "ElasticNetCV": {"alphas": 5, "cv": 3},
 }
 
 RNG = np.random.default_rng(7)

@@ -2,6 +2,7 @@
 
 from fastsum.linear_model.classifiers import LogisticRegression, SAGAClassifier, SVRGClassifier
 from fastsum.linear_model.cv_classifiers import LogisticRegressionCV
+from fastsum.linear_model.cv_regressors import ElasticNetCV, LassoCV
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
@@ -13,9 +14,11 @@ from fastsum.linear_model.regressors import (
 
 __all__ = [
     "ElasticNet",
+    "ElasticNetCV",
     "FiniteSumClassifier",
     "FiniteSumRegressor",
     "Lasso",
+    "LassoCV",
     "LogisticRegression",
     "LogisticRegressionCV",
     "Ridge",

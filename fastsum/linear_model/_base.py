@@ -53,7 +53,8 @@ class FiniteSumEstimator(BaseEstimator):
     # The HTML view explains a parameter only beside a link to its page: this one stays in place.
     _doc_link_module = "fastsum"
     _doc_link_template = "#{estimator_name}"
-    # Parameters of scikit-learn's that have no meaning here: {name: (default, remedy)}.
+    # Parameters of scikit-learn's that have no meaning here: {name: (default or
+    # tuple of values that mean the default, remedy)}.
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
 
     def __sklearn_tags__(self) -> Tags:
@@ -74,7 +75,8 @@ class FiniteSumEstimator(BaseEstimator):
     def _check_default_only(self) -> None:
         for name, (default, remedy) in self._default_only.items():
             value = getattr(self, name)
-            if value is not default and (isinstance(value, np.ndarray) or value != default):
+            allowed = default if isinstance(default, tuple) else (default,)
+            if isinstance(value, np.ndarray) or value not in allowed:
                 raise ValueError(
                     f"{name}={value!r} has no meaning in {type(self).__name__}: {remedy}"
                 )

@@ -137,6 +137,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
         **LogisticRegression._default_only,
         "penalty": ("deprecated", "use l1_ratios=(0,) (l2), (1,) (l1) or between, and Cs"),
+        "use_legacy_attributes": ((False, "warn"), "the attributes have their new shapes"),
     }
 
     def __init__(
@@ -179,14 +180,6 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.random_state = random_state
         self.use_legacy_attributes = use_legacy_attributes
         self.selection_rule = selection_rule
-
-    def _check_default_only(self) -> None:
-        super()._check_default_only()
-        if self.use_legacy_attributes is True:
-            raise ValueError(
-                "use_legacy_attributes=True has no meaning in LogisticRegressionCV: read C_, "
-                "l1_ratio_, scores_ and coefs_paths_ in their new shapes"
-            )
 
     def _strengths(self, total_weight: float) -> tuple[float, float]:
         """Those chosen; none before."""
