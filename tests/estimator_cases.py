@@ -14,6 +14,7 @@ CV = {
     "LogisticRegressionCV": {"Cs": [0.1, 1.0, 10.0], "cv": 3},
     "LassoCV": {"alphas": 5, "cv": 3},
     "ElasticNetCV": {"alphas": 5, "cv": 3},
+    "RidgeCV": {},
 }
 
 RNG = np.random.default_rng(7)

@@ -3,6 +3,7 @@
 from fastsum.linear_model.classifiers import LogisticRegression, SAGAClassifier, SVRGClassifier
 from fastsum.linear_model.cv_classifiers import LogisticRegressionCV
 from fastsum.linear_model.cv_regressors import ElasticNetCV, LassoCV
+from fastsum.linear_model.cv_ridge import RidgeCV
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
@@ -22,6 +23,7 @@ __all__ = [
     "LogisticRegression",
     "LogisticRegressionCV",
     "Ridge",
+    "RidgeCV",
     "SAGAClassifier",
     "SAGARegressor",
     "SVRGClassifier",

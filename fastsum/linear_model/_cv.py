@@ -75,6 +75,20 @@ def route(estimator: Any, weights: Array | None, params: dict[str, Any]) -> Bunc
     return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=to_scorer))
 
 
+def takes_weights(scorer: Any) -> bool:
+    """Whether a scorer takes sample_weight; warns if not, as scikit-learn's searches do."""
+    function = getattr(scorer, "_score_func", scorer)
+    if "sample_weight" in inspect.signature(function).parameters:
+        return True
+    warnings.warn(
+        f"The scoring {scorer} does not support sample_weight: the rows held out are scored "
+        "without their weights",
+        UserWarning,
+        stacklevel=4,
+    )
+    return False
+
+
 # --- scores ---------------------------------------------------------------------------------------
 
 

@@ -182,8 +182,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.selection_rule = selection_rule
 
     def _strengths(self, total_weight: float) -> tuple[float, float]:
-        """Those chosen; none before."""
-        return 1.0 / (getattr(self, "C_", np.inf) * total_weight), getattr(self, "l1_ratio_", 0.0)
+        return 1.0 / (self.C_ * total_weight), self.l1_ratio_
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -218,6 +217,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         sample_weight = self._check_weights(sample_weight, X.shape[0])
         codes, weights = self._coded(y, sample_weight)
         self._set_grid()
+        self.C_, self.l1_ratio_ = np.inf, 0.0  # until they are chosen
         base = self._problem(as_rows(X, validated=True), codes, weights)
         routed = route(self, sample_weight, params)
         splits = check_cv(self.cv, y, classifier=True).split(X, y, **routed.splitter.split)

@@ -61,8 +61,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
         return tags
 
     def _strengths(self, total_weight: float) -> tuple[Any, Any]:
-        """Those chosen; none before."""
-        return getattr(self, "alpha_", 0.0), getattr(self, "l1_ratio_", 1.0)
+        return self.alpha_, getattr(self, "l1_ratio_", 1.0)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -99,6 +98,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
             )
         target: Array = column_or_1d(y, warn=True)
         weights = self._check_weights(sample_weight, len(target))
+        self.alpha_ = 0.0  # until one is chosen
         base = self._problem(as_rows(X, validated=True), target, weights)
         l1_ratios = np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=np.float64))
         alphas = self._grid(base, l1_ratios)
