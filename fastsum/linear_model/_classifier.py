@@ -72,15 +72,17 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         """
         rows, y = self._validate(X, y)
         check_classification_targets(y)
-        weights = self._check_weights(sample_weight, rows.n_rows)
-        codes = self._encode(y, weights)
-        weights, classes_left_out = self._with_class_weight(codes, weights)
-        if classes_left_out:
-            codes = self._encode(y, weights)
+        codes, weights = self._coded(y, self._check_weights(sample_weight, rows.n_rows))
         problem = self._problem(rows, codes, weights)
         self._unpack(self._solve(problem), problem)
         self._remember_point()
         return self
+
+    def _coded(self, y: Array, weights: Array | None) -> tuple[Array, Array | None]:
+        """Sets classes_; the codes of the labels, and the weights times those of the classes."""
+        codes = self._encode(y, weights)
+        weights, classes_left_out = self._with_class_weight(codes, weights)
+        return (self._encode(y, weights) if classes_left_out else codes), weights
 
     def _encode(self, y: Array, weights: Array | None) -> Array:
         """Sets classes_ to the labels with a positive weight; the position of each row's there."""

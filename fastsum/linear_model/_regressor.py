@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastsum.data import Rows
 from fastsum.linear_model._base import (
     NON_NEGATIVE,
     SHARED_CONSTRAINTS,
@@ -57,9 +58,15 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             The fitted estimator.
         """
         rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
-        weights = self._check_weights(sample_weight, rows.n_rows)
+        problem = self._problem(rows, y, self._check_weights(sample_weight, rows.n_rows))
+        self._unpack(self._solve(problem), y)
+        self._remember_point()
+        return self
+
+    def _problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
+        """Several targets are problems side by side."""
         alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
-        problem = Problem(
+        return Problem(
             rows,
             y,
             loss=self._loss_name(),
@@ -69,9 +76,6 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
         )
-        self._unpack(self._solve(problem), y)
-        self._remember_point()
-        return self
 
     def _unpack(self, result: Result, y: Array) -> None:
         """coef_ (d,) for y (n,), (n_targets, d) for y (n, n_targets)."""
