@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
-from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._gram import Gram
@@ -280,7 +280,8 @@ class WorkingSet(Phase):
             delta = x_new - x
             z_step = A.margins(delta, shift)
             predicted = local.predicted(x, x_new, z_step)
-            length, rounding = 1.0, 8 * EPS * abs(value)  # the gap tells where the values do not
+            # the gap tells where the values do not
+            length, rounding = 1.0, self.certifier.rounding * abs(value)
             while length > SHORTEST and predicted <= rounding:
                 trial, z_new = x + length * delta, z + length * z_step
                 new_value = local.evaluate(z_new, trial)
