@@ -80,6 +80,8 @@ class Certifier:
         u_i = l'(z_i) at the last point certified, with its best intercept.
     gradient : (d, K) array
         (1/S) X' (s u) for these derivatives.
+    rounding : float
+        Of an objective, relative: that of a sum of n terms.
     """
 
     def __init__(self, problem: Problem, n_threads: int):
@@ -90,7 +92,7 @@ class Certifier:
         self.derivatives = np.empty((n, self._K))
         self._width = self._B + self._K * (1 + self._C)
         self._work = np.empty(n_threads * (2 * self._K + self._C**2))
-        self._rounding = 16 * EPS**2 * n  # of n terms, squared: of a loss, when b takes a step
+        self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
@@ -265,7 +267,7 @@ class Certifier:
             return self._loss_terms(shift, final=True)[0], shift, np.zeros(self._B)
         L = self.problem.loss.curvature * self.problem.total_weight
         search = best_shift_of_each if self._C == 1 else best_shift_of_coupled
-        return search(self._loss_terms, self._B, self._C, L, self._rounding)
+        return search(self._loss_terms, self._B, self._C, L, self.rounding**2)
 
     # ---- gap
 

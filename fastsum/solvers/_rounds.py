@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.certificate import Certificate, Certifier
 from fastsum.prepare import Prepared
 from fastsum.result import Status
 from fastsum.solvers._driver import Run
@@ -12,8 +12,6 @@ from fastsum.solvers._method import State, Weights
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.phases._phase import Phase
-
-ROUNDING = 8 * EPS  # of an objective
 
 
 class Rounds(Run):
@@ -81,7 +79,8 @@ class Rounds(Run):
         self.state["passes"] += passes
         there = self.certifier(W)
         with np.errstate(invalid="ignore"):
-            better = there.objective <= here.objective + ROUNDING * np.abs(here.objective)
+            rounding = self.certifier.rounding * np.abs(here.objective)
+            better = there.objective <= here.objective + rounding
         if not better.all():
             columns = np.repeat(~better, self.problem.columns.n_outputs)
             W[:, columns] = start[:, columns]

@@ -1,4 +1,4 @@
-"""What the Newton phases share: the curvature, and what becomes of a step that was too long."""
+"""What becomes of a Newton step that was too long, and what a full one proves."""
 
 from __future__ import annotations
 

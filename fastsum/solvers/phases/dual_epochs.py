@@ -1,8 +1,8 @@
 """Dual coordinate ascent (SDCA), for problems whose rows are easy beside the penalty.
 
 Problem   the dual of eq. (1): one smooth uncoupled problem, l2 penalty, sparse rows
-Step      the best u_i of one row with all others held, eq. (20); w = -(1 / (S l2)) sum_i s_i u_i x_i follows
-          (src_cpp/solvers/dual_epoch.hpp)
+Step      the best u_i of one row with all others held, eq. (20); w follows, which is
+          -(1 / (S l2)) sum_i s_i u_i x_i (src_cpp/solvers/dual_epoch.hpp)
 Rate      1 - 1 / (n + kappa) a step, kappa = L max_i ||x_i||^2 / l2: a few epochs where kappa <= n
 Intercept a proximal point: (rho / 2) (b - b_0)^2 is added, so small that b is all but free, and
           b_0 moves to the best intercept at every certificate
