@@ -40,6 +40,7 @@ SIBLINGS = {
     "certificate": {"problem"},  # what is certified
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
+    "model_selection": {"linear_model"},  # whose fits it makes together
     "sampling": {"problem"},  # what is sampled
 }
 
