@@ -25,6 +25,7 @@ from fastsum.linear_model import (  # noqa: E402
     SVRGClassifier,
     SVRGRegressor,
 )
+from fastsum.linear_model._path import RegularizationPath, alpha_max, path  # noqa: E402
 from fastsum.problem import Problem  # noqa: E402
 from fastsum.result import Result, Status  # noqa: E402
 from fastsum.solvers import minimize  # noqa: E402
@@ -39,6 +40,7 @@ __all__ = [
     "Lasso",
     "LogisticRegression",
     "Problem",
+    "RegularizationPath",
     "Result",
     "Ridge",
     "SAGAClassifier",
@@ -47,10 +49,12 @@ __all__ = [
     "SVRGRegressor",
     "Status",
     "__version__",
+    "alpha_max",
     "datasets",
     "load_model",
     "minimize",
     "model_selection",
+    "path",
     "plot",
     "save_model",
     "show_versions",
