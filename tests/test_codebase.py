@@ -41,6 +41,7 @@ SIBLINGS = {
     "intercept": {"line_search"},  # of each output
     "model_selection": {"linear_model"},  # whose fits it makes together
     "null_model": {"problem", "certificate"},  # which it certifies
+    "plot": {"model_selection"},  # whose results it reads
     "sampling": {"problem"},  # what is sampled
 }
 

@@ -240,7 +240,8 @@ def test_html_view_shows_parameters(name):
 
 
 def public_objects():
-    for name in set(fastsum.__all__) - {"RegularizationPath", "Result", "Status"}:  # these are read, not made
+    read_only = {"RegularizationPath", "Result", "Status"}  # made by functions
+    for name in set(fastsum.__all__) - read_only:
         if callable(getattr(fastsum, name)):
             yield f"fastsum.{name}"
     for name in NAMES:

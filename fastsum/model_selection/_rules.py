@@ -55,9 +55,9 @@ def one_standard_error(
     if np.isnan(mean).all():
         return 0
     best = int(np.nanargmax(mean))
-    splits = _of_splits(cv_results, metric)[:, best]
+    splits = scores_of_splits(cv_results, metric)[:, best]
     error = splits.std(ddof=1) / np.sqrt(len(splits)) if len(splits) > 1 else 0.0
-    name = parameter or _strength_name(cv_results)
+    name = strength(cv_results, parameter)
     params = cv_results["params"]
     near = [
         i
@@ -68,7 +68,7 @@ def one_standard_error(
     return max(near, key=lambda i: (sign * float(np.max(params[i][name])), mean[i]))
 
 
-def _of_splits(cv_results: Mapping[str, Any], metric: str) -> npt.NDArray[np.float64]:
+def scores_of_splits(cv_results: Mapping[str, Any], metric: str) -> npt.NDArray[np.float64]:
     """Scores, (n_splits, n_candidates)."""
     scores, k = [], 0
     while (name := f"split{k}_test_{metric}") in cv_results:
@@ -77,14 +77,18 @@ def _of_splits(cv_results: Mapping[str, Any], metric: str) -> npt.NDArray[np.flo
     return np.asarray(scores, dtype=float)
 
 
-def _strength_name(cv_results: Mapping[str, Any]) -> str:
-    """The one parameter of the grid called C or alpha."""
+def strength(cv_results: Mapping[str, Any], parameter: str | None = None) -> str:
+    """`parameter`, or the one parameter of the grid called C or alpha if None."""
     grid = {name for candidate in cv_results["params"] for name in candidate}
+    if parameter is not None:
+        if parameter not in grid:
+            raise ValueError(f"parameter={parameter!r} is not in the grid: {sorted(grid)}")
+        return parameter
     names = sorted(name for name in grid if name.rpartition("__")[2] in ("C", "alpha"))
     if len(names) != 1:
         raise ValueError(
             f"the grid has {len(names)} parameters called C or alpha {names}: name the strength of "
-            "the penalty, refit=partial(one_standard_error, parameter=...)"
+            "the penalty by parameter=..."
         )
     return names[0]
 
