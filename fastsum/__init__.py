@@ -10,7 +10,7 @@ from fastsum.backend import select_cpu_level as _select_cpu_level
 
 _select_cpu_level()
 
-from fastsum import datasets, plot  # noqa: E402
+from fastsum import datasets, model_selection, plot  # noqa: E402
 from fastsum._versions import show_versions  # noqa: E402
 from fastsum.jobs import FittedModel, load_model, save_model  # noqa: E402
 from fastsum.linear_model import (  # noqa: E402
@@ -29,6 +29,7 @@ from fastsum.linear_model import (  # noqa: E402
     SVRGClassifier,
     SVRGRegressor,
 )
+from fastsum.linear_model._path import RegularizationPath, alpha_max, path  # noqa: E402
 from fastsum.problem import Problem  # noqa: E402
 from fastsum.result import Result, Status  # noqa: E402
 from fastsum.solvers import minimize  # noqa: E402
@@ -46,6 +47,7 @@ __all__ = [
     "LogisticRegression",
     "LogisticRegressionCV",
     "Problem",
+    "RegularizationPath",
     "Result",
     "Ridge",
     "RidgeCV",
@@ -55,9 +57,12 @@ __all__ = [
     "SVRGRegressor",
     "Status",
     "__version__",
+    "alpha_max",
     "datasets",
     "load_model",
     "minimize",
+    "model_selection",
+    "path",
     "plot",
     "save_model",
     "show_versions",

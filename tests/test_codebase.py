@@ -23,7 +23,7 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "certificate", "sampling", "alpha_max"},
+    {"problem", "certificate", "sampling", "null_model"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"threads"},
@@ -35,11 +35,13 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
-    "alpha_max": {"problem", "certificate"},  # of the null model
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem"},  # what is certified
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
+    "model_selection": {"linear_model"},  # whose fits it makes together
+    "null_model": {"problem", "certificate"},  # which it certifies
+    "plot": {"model_selection"},  # whose results it reads
     "sampling": {"problem"},  # what is sampled
 }
 

@@ -53,6 +53,8 @@ class FiniteSumEstimator(BaseEstimator):
     # The HTML view explains a parameter only beside a link to its page: this one stays in place.
     _doc_link_module = "fastsum"
     _doc_link_template = "#{estimator_name}"
+    # Parameters that change nothing but the weights and the penalty of the problem.
+    _shared_params: ClassVar[frozenset[str]] = frozenset({"alpha", "C", "l1_ratio", "class_weight"})
     # Parameters of scikit-learn's that have no meaning here: {name: (default or
     # tuple of values that mean the default, remedy)}.
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
@@ -126,13 +128,26 @@ class FiniteSumEstimator(BaseEstimator):
             verbose=int(self.verbose),
             keep_state=bool(self.warm_start),
         )
+        self._report(result)
+        self._last = result if self.warm_start else None
+        return result
+
+    def _report(self, result: Result) -> None:
+        """Sets what every estimator tells about its fit."""
         self.dual_gap_ = result.dual_gap
         self.objective_ = result.objective
         self.trace_ = result.trace
         self.solver_ = result.solver
         self.status_ = result.status
-        self._last = result if self.warm_start else None
-        return result
+
+    def _can_share(self) -> bool:
+        """Whether `solve_many` takes the settings: then fits can be made side by side."""
+        return (
+            (hasattr(self, "alpha") or hasattr(self, "C"))
+            and getattr(self, "step_size", None) is None
+            and getattr(self, "sampling", "auto") == "auto"
+            and self.max_iter != 0
+        )
 
     def _init(self, problem: Problem) -> Any:
         """Where a warm start begins: the last state, or the coefficients if they were replaced."""

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from fastsum.columns import Columns
+from fastsum.data import Rows
 from fastsum.linear_model._base import (
     SHARED_CONSTRAINTS,
     SOLVER_CONSTRAINTS,
@@ -70,9 +71,8 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         self : object
             The fitted estimator.
         """
-        rows, y = self._validate(X, y)
-        check_classification_targets(y)
-        codes, weights = self._coded(y, self._check_weights(sample_weight, rows.n_rows))
+        rows, y, weights = self._check_data(X, y, sample_weight)
+        codes, weights = self._coded(y, weights)
         problem = self._problem(rows, codes, weights)
         self._unpack(self._solve(problem), problem)
         self._remember_point()
@@ -83,6 +83,26 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         codes = self._encode(y, weights)
         weights, classes_left_out = self._with_class_weight(codes, weights)
         return (self._encode(y, weights) if classes_left_out else codes), weights
+
+    def _check_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, Array, Array | None]:
+        """Rows, labels and weights by scikit-learn's rules."""
+        rows, y = self._validate(X, y)
+        check_classification_targets(y)
+        return rows, y, self._check_weights(sample_weight, rows.n_rows)
+
+    def _base_problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
+        """The problem without class weights, which `_weights_on` brings."""
+        return self._problem(rows, self._encode(y, weights), weights)
+
+    def _weights_on(self, train: Array, y: Array, weights: Array | None) -> Array | None:
+        """Weights of all rows in a fit on the rows `train`; None if a class has none."""
+        classes = self.classes_
+        part = None if weights is None else weights[train]
+        codes = self._encode(y[train], part)
+        part, classes_left_out = self._with_class_weight(codes, part)
+        if classes_left_out or not np.array_equal(self.classes_, classes):
+            return None
+        return np.bincount(train, part, minlength=len(y)).astype(np.float64)
 
     def _encode(self, y: Array, weights: Array | None) -> Array:
         """Sets classes_ to the labels with a positive weight; the position of each row's there."""
@@ -139,6 +159,12 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             fit_intercept=self.fit_intercept,
             columns=columns,
         )
+
+    def _accept(self, result: Result, problem: Problem, y: Array) -> None:
+        """Becomes fitted by a result that was found elsewhere."""
+        self._report(result)
+        self._unpack(result, problem)
+        self._remember_point()
 
     def _unpack(self, result: Result, problem: Problem) -> None:
         """coef_ (1, d) for two classes, (n_classes, d) for more."""

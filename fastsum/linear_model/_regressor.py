@@ -57,13 +57,18 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         self : object
             The fitted estimator.
         """
-        rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
-        problem = self._problem(rows, y, self._check_weights(sample_weight, rows.n_rows))
+        rows, y, weights = self._check_data(X, y, sample_weight)
+        problem = self._base_problem(rows, y, weights)
         self._unpack(self._solve(problem), y)
         self._remember_point()
         return self
 
-    def _problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
+    def _check_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, Array, Array | None]:
+        """Rows, targets and weights by scikit-learn's rules."""
+        rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
+        return rows, y, self._check_weights(sample_weight, rows.n_rows)
+
+    def _base_problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
         """Several targets are problems side by side."""
         alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
         return Problem(
@@ -76,6 +81,17 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
         )
+
+    def _weights_on(self, train: Array, y: Array, weights: Array | None) -> Array | None:
+        """Weights of all rows in a fit on the rows `train`."""
+        part = None if weights is None else weights[train]
+        return np.bincount(train, part, minlength=len(y)).astype(np.float64)
+
+    def _accept(self, result: Result, problem: Problem, y: Array) -> None:
+        """Becomes fitted by a result that was found elsewhere."""
+        self._report(result)
+        self._unpack(result, y)
+        self._remember_point()
 
     def _unpack(self, result: Result, y: Array) -> None:
         """coef_ (d,) for y (n,), (n_targets, d) for y (n, n_targets)."""

@@ -99,7 +99,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
         target: Array = column_or_1d(y, warn=True)
         weights = self._check_weights(sample_weight, len(target))
         self.alpha_ = 0.0  # until one is chosen
-        base = self._problem(as_rows(X, validated=True), target, weights)
+        base = self._base_problem(as_rows(X, validated=True), target, weights)
         l1_ratios = np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=np.float64))
         alphas = self._grid(base, l1_ratios)
         routed = route(self, weights, params)

@@ -184,7 +184,7 @@ class RidgeCV(CrossValidated, Ridge):
         X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
         weights = self._check_weights(sample_weight, len(y))
         self.alpha_: Any = 0.0  # until one is chosen
-        base = self._problem(as_rows(X, validated=True), y, weights)
+        base = self._base_problem(as_rows(X, validated=True), y, weights)
         routed, start = route(self, weights, params), None
         if self.cv is None:
             start = self._leave_one_out(X, y, weights, alphas, scorer, routed.scorer.score)

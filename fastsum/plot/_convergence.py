@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
+from fastsum.plot._axes import axes_for
+
 AXES = {"passes": "passes over the data", "seconds": "seconds"}
 
 
@@ -129,12 +131,7 @@ class ConvergenceDisplay:
         """
         if x not in AXES:
             raise ValueError(f"x={x!r} is unknown; choose one of {sorted(AXES)}")
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("drawing needs matplotlib: pip install 'fastsum[plot]'") from error
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = axes_for(ax)
         self.lines_ = [self._draw(ax, name, trace, x) for name, trace in self.traces.items()]
         ax.set(xlabel=AXES[x], ylabel="certified gap", yscale="log")
         ax.grid(True, which="major", alpha=0.3)

@@ -1,4 +1,4 @@
-"""The strength of the penalty from which on the null model is the minimiser."""
+"""When the null model, all coefficients 0, is the minimiser."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""Fits of many estimators on parts of the same rows, made together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import joblib
+from sklearn.base import clone
+
+from fastsum.linear_model._base import Array, FiniteSumEstimator
+from fastsum.problem import Problem
+from fastsum.result import Result
+from fastsum.solvers.many import solve_many
+
+
+def can_share(estimator: Any) -> bool:
+    """Whether `fit_together` may have a gain for the estimator."""
+    return isinstance(estimator, FiniteSumEstimator) and estimator._can_share()
+
+
+def fit_together(
+    estimators: Sequence[Any],
+    trains: Sequence[Array],
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    n_jobs: int | None = None,
+) -> list[bool]:
+    """Fits estimator i on the rows ``trains[i]`` of X and y, as its own `fit` on them would.
+
+    Estimators that differ in the weights and the penalty only are solved together.
+
+    Parameters
+    ----------
+    estimators : sequence of estimators of this library
+    trains : sequence of integer arrays
+        Rows may be repeated. Fits on the same rows share the array.
+    X, y, sample_weight :
+        All rows.
+    n_jobs : int, default=None
+        Threads of estimators whose own `n_jobs` is None.
+
+    Returns
+    -------
+    list of bool
+        False for an estimator that is left unfitted and needs a fit of its own: its settings or its
+        part of the data make another problem, or one that fails.
+    """
+    groups: dict[str, list[int]] = {}
+    for i, estimator in enumerate(estimators):
+        if _is_valid(estimator):
+            groups.setdefault(_other_settings(estimator), []).append(i)
+    fitted = [False] * len(estimators)
+    for members in groups.values():
+        if len(members) < 2:
+            continue
+        try:
+            done = _fit_group(
+                [(estimators[i], trains[i]) for i in members], X, y, sample_weight, n_jobs
+            )
+        except Exception:  # each fit shall fail, or not, by itself
+            continue
+        for i, good in zip(members, done, strict=True):
+            fitted[i] = good
+    return fitted
+
+
+def _is_valid(estimator: Any) -> bool:
+    try:
+        estimator._validate_params()
+    except ValueError:
+        return False
+    return can_share(estimator)
+
+
+def _other_settings(estimator: Any) -> str:
+    """Equal for estimators that differ in weights and penalty only."""
+    shared = estimator._shared_params
+    settings = estimator.get_params(deep=False).items()
+    key: str = joblib.hash((type(estimator), {k: v for k, v in settings if k not in shared}))
+    return key
+
+
+def _fit_group(
+    fits: list[tuple[Any, Array]], X: Any, y: Any, sample_weight: Any, n_jobs: int | None
+) -> list[bool]:
+    head = clone(fits[0][0])
+    rows, y, weights = head._check_data(X, y, sample_weight)
+    base = head._base_problem(rows, y, weights)
+    learned = {name: value for name, value in vars(head).items() if name.endswith("_")}
+    on_parts: dict[Any, Problem | None] = {}
+    problems: dict[Any, Problem] = {}  # equal ones once: they shall have equal scores
+    keys: list[Any] = []
+    for estimator, train in fits:
+        vars(estimator).update(learned)
+        part = id(train), joblib.hash(getattr(estimator, "class_weight", None))
+        if part not in on_parts:
+            on_parts[part] = _on_part(estimator, base, train, y, weights)
+        if (problem := on_parts[part]) is None:
+            keys.append(None)
+            continue
+        problem = problem.with_penalty(*estimator._strengths(problem.total_weight))
+        penalty = problem.penalty
+        keys.append((part, penalty.alpha.tobytes(), penalty.l1_ratio.tobytes()))
+        problems.setdefault(keys[-1], problem)
+    results = dict(zip(problems, _solved(head, list(problems.values()), n_jobs), strict=True))
+    for (estimator, _), key in zip(fits, keys, strict=True):
+        if key is not None:
+            estimator._accept(results[key], problems[key], y)
+    return [key is not None for key in keys]
+
+
+def _solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Result]:
+    results = solve_many(
+        problems,
+        getattr(head, "solver", head._solver),
+        tol=head.tol,
+        max_iter=1000 if head.max_iter is None else head.max_iter,
+        n_jobs=n_jobs if head.n_jobs is None else head.n_jobs,
+        random_state=head.random_state,
+        verbose=int(head.verbose),
+    )
+    # Null models of the same rows are one model, though rounding may tell them apart.
+    null: dict[int, Any] = {}
+    for i, (problem, result) in enumerate(zip(problems, results, strict=True)):
+        if not result.coef.any():
+            intercept = null.setdefault(id(problem.sample_weight), result.intercept)
+            results[i] = replace(result, intercept=intercept)
+    return results
+
+
+def _on_part(
+    estimator: Any, base: Problem, train: Array, y: Array, weights: Array | None
+) -> Problem | None:
+    """The base problem with the weights of the rows `train`; None if theirs is another one."""
+    try:
+        part = estimator._weights_on(train, y, weights)
+        return None if part is None else base.with_weights(part)
+    except ValueError:
+        return None
