@@ -15,7 +15,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params
 from sklearn.utils.validation import column_or_1d
 
-from fastsum.alpha_max import alpha_max
 from fastsum.data import as_rows
 from fastsum.linear_model._base import POSITIVE, Array, Constraints
 from fastsum.linear_model._cv import (
@@ -29,6 +28,7 @@ from fastsum.linear_model._cv import (
 )
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._regressor import CoordinateDescentFace
+from fastsum.null_model import alpha_max
 from fastsum.problem import FloatArray, Problem
 from fastsum.result import Result
 from fastsum.threads import resolve_n_threads
