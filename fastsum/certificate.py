@@ -99,6 +99,16 @@ class Certifier:
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
 
+    def use(self, problem: Problem) -> None:
+        """Goes on with the same data under another penalty; what was proven is forgotten.
+
+        The gap of the null model is not known then.
+        """
+        self.problem = problem
+        unknown = np.full(self._B, np.inf)
+        self._dual = -unknown
+        self.null = replace(self.null, gap=unknown, own_gap=unknown)
+
     def at_zero(self) -> Certificate:
         """Certificate of w = 0, b = 0; its gap is that of the null model plus the difference."""
         self._margins[...] = 0.0
@@ -106,9 +116,15 @@ class Certifier:
         gap = self.null.gap + np.maximum(zero.objective - self.null.objective, 0.0)
         return Certificate(zero.objective, gap, gap, zero.subgradient, zero.intercept)
 
-    def __call__(self, W: npt.NDArray[Any]) -> Certificate:
-        """Certificate of weights W (d + 1, K) with the intercept in the last row."""
-        self.problem.rows.margins(W, self.n_threads, self._margins)
+    def __call__(self, W: npt.NDArray[Any], margins: FloatArray | None = None) -> Certificate:
+        """Certificate of weights W (d + 1, K) with the intercept in the last row.
+
+        margins: those of W (n, K) if they are known, which saves a pass.
+        """
+        if margins is None:
+            self.problem.rows.margins(W, self.n_threads, self._margins)
+        else:
+            self._margins[...] = margins
         return self._certify(W, W[-1].astype(np.float64), self.problem.fit_intercept)
 
     def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.prepare import Prepared
@@ -31,9 +32,9 @@ class Rounds(Run):
         super().__init__(problem, method, certifier, state, tol, refine=True, mend=True)  # type: ignore[arg-type]
         self.prepared = prepared
 
-    def certify_start(self) -> None:
+    def certify_start(self, margins: npt.NDArray[np.float64] | None = None) -> None:
         """Certifies given coefficients; a start that is not finite or far out is left for null."""
-        start = self.certifier(self.state["weights"])
+        start = self.certifier(self.state["weights"], margins)
         if start.finite:
             self._accept(self.state["weights"], start)
         else:

@@ -74,6 +74,19 @@ class Auto:
             self._epochs_left = MOST_EPOCHS
             self._phases[Epochs] = Epochs(problem, certifier, n_threads, seed)
 
+    def use(self, problem: Problem) -> None:
+        """Goes on from here under another penalty of the same kind: what is for far starts is over.
+
+        Separate outputs with an l1 part are few columns, and stay so.
+        """
+        self.problem = problem
+        self._sample_first = self._samples_first = self._dual_first = self._descend = False
+        self._epochs_left, self._last_gain, self._idle = 0, np.inf, 0
+        self._few_rows = RowSpaceNewton.serves(problem)
+        self._arguments = problem, *self._arguments[1:]
+        for phase in self._phases.values():
+            phase.use(problem)
+
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""

@@ -52,6 +52,11 @@ class CoupledSet(Phase):
         self._block: _kernels.Block | None = None
         self._expected: tuple[float, float] | None = None  # F before a full step, what it gains
 
+    def use(self, problem: Problem) -> None:
+        """The copy of the columns stays."""
+        super().use(problem)
+        self._expected, self._tighter = None, 1.0
+
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether it is one problem with an l1 part and coupled outputs."""

@@ -91,6 +91,14 @@ class WorkingSet(Phase):
         self.weight = np.full(n, 1.0 / S) if s is None else s / S
         self._gram = Gram(self.weight, problem.fit_intercept)  # the squared loss's
 
+    def use(self, problem: Problem) -> None:
+        """Sets and Gram matrices stay; what was proven to be zero is not any more."""
+        super().use(problem)
+        self._losses = {}
+        for state in self._states:
+            state.alive, state.screened, state.tighter = None, np.inf, 1.0
+            state.on_path = False
+
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether each problem has an l1 part, one output and a loss without straight pieces."""
