@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "elementary.hpp"
 #include "types.hpp"
 
 #ifndef FASTSUM_LEVEL
@@ -23,6 +24,9 @@ struct LossOps {
   double (*value)(const double* z, double y, int64_t C, double p);
   void (*derivative)(const double* z, double y, int64_t C, double p, double* u);
   double (*value_and_derivative)(const double* z, double y, int64_t C, double p, double* u);
+  // l, l' and, unless h is null, l'' of n rows of a loss that is not coupled.
+  void (*terms)(const double* z, const double* y, int64_t n, double p, double* l, double* u,
+                double* h);
   void (*second)(const double* z, double y, int64_t C, double p, double* h);  // (C, C)
   double (*conjugate)(const double* u, double y, int64_t C, double p);  // +inf off its domain
 };
@@ -48,23 +52,18 @@ struct Squared {
 struct Logistic {
   static constexpr bool kCoupled = false;
   static double curvature(double) { return 0.25; }
+  // All three share e = exp(-|z|), which never overflows.
   static double value(const double* z, double y, int64_t, double) {
     const double m = y * *z;
-    return (m > 0 ? 0.0 : -m) + std::log1p(std::exp(-std::fabs(m)));
+    return (m > 0 ? 0.0 : -m) + log1p_unit(exp_negative(-std::fabs(m)));
   }
   static void derivative(const double* z, double y, int64_t, double, double* u) {
     const double m = y * *z;
-    const double e = std::exp(-std::fabs(m));  // never overflows
+    const double e = exp_negative(-std::fabs(m));
     *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
-  }
-  static double value_and_derivative(const double* z, double y, int64_t, double, double* u) {
-    const double m = y * *z;
-    const double e = std::exp(-std::fabs(m));  // of both
-    *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
-    return (m > 0 ? 0.0 : -m) + std::log1p(e);
   }
   static void second(const double* z, double, int64_t, double, double* h) {
-    const double e = std::exp(-std::fabs(*z));
+    const double e = exp_negative(-std::fabs(*z));
     *h = e / ((1.0 + e) * (1.0 + e));
   }
   static double conjugate(const double* u, double y, int64_t, double) {
@@ -199,11 +198,34 @@ double value_and_derivative(const double* z, double y, int64_t C, double p, doub
   }
 }
 
+// Inlined, the three functions of a loss share what they have in common and become one loop of
+// vector instructions.
+template <class Loss>
+void loss_rows(const double* z, const double* y, int64_t n, double p, double* l, double* u,
+               double* h) {
+  if constexpr (!Loss::kCoupled) {
+    if (h) {
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) {
+        l[i] = Loss::value(z + i, y[i], 1, p);
+        Loss::derivative(z + i, y[i], 1, p, u + i);
+        Loss::second(z + i, y[i], 1, p, h + i);
+      }
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) {
+        l[i] = Loss::value(z + i, y[i], 1, p);
+        Loss::derivative(z + i, y[i], 1, p, u + i);
+      }
+    }
+  }
+}
+
 inline constexpr LossOps kLosses[] = {
-#define FASTSUM_LOSS(name, Loss)                               \
-  {#name,        Loss::kCoupled,   Loss::curvature,            \
-   Loss::value,  Loss::derivative, value_and_derivative<Loss>, \
-   Loss::second, Loss::conjugate},
+#define FASTSUM_LOSS(name, Loss)                                  \
+  {#name,           Loss::kCoupled,   Loss::curvature,            \
+   Loss::value,     Loss::derivative, value_and_derivative<Loss>, \
+   loss_rows<Loss>, Loss::second,     Loss::conjugate},
 #include "losses.def"
 #undef FASTSUM_LOSS
 };
@@ -221,6 +243,9 @@ struct BoundLoss {
   }
   double value_and_derivative(const double* z, double y, int64_t C, double* u) const {
     return ops.value_and_derivative(z, y, C, p, u);
+  }
+  void terms(const double* z, const double* y, int64_t n, double* l, double* u, double* h) const {
+    ops.terms(z, y, n, p, l, u, h);
   }
   void second(const double* z, double y, int64_t C, double* h) const { ops.second(z, y, C, p, h); }
   double conjugate(const double* u, double y, int64_t C) const { return ops.conjugate(u, y, C, p); }

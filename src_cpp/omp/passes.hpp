@@ -99,6 +99,43 @@ inline Status column_mass(const RowBlock* block, const double* p, double* out) {
   });
 }
 
+inline constexpr int64_t kLossRun = 128;  // rows whose losses are taken at once
+
+// Losses that are not coupled: runs of rows, problem by problem. The sums are those of loss_terms.
+inline void separate_terms(const Columns* c, const BoundLoss& loss, int64_t begin, int64_t end,
+                           const double* z, const double* b, double* u, bool with_curvature,
+                           double* sums) {
+  const int64_t B = c->n_problems;
+  double m[kLossRun], y[kLossRun], l[kLossRun], du[kLossRun], h[kLossRun];
+  for (int64_t first = begin; first < end; first += kLossRun) {
+    const int64_t n = end - first < kLossRun ? end - first : kLossRun;
+    const double* s = c->sample_weight ? c->sample_weight + first : nullptr;
+    for (int64_t q = 0; q < B; ++q) {
+      for (int64_t i = 0; i < n; ++i) {
+        m[i] = z[(first + i) * B + q] + b[q];
+        y[i] = c->targets.at(first + i, q);
+      }
+      loss.terms(m, y, n, l, du, with_curvature ? h : nullptr);
+      double value = 0, slope = 0, curvature = 0;
+#pragma omp simd reduction(+ : value, slope)
+      for (int64_t i = 0; i < n; ++i) {
+        const double weight = s ? s[i] : 1.0;
+        value += weight * l[i];
+        slope += weight * du[i];
+      }
+      sums[q] += value;
+      sums[B + q] += slope;
+      if (with_curvature) {
+#pragma omp simd reduction(+ : curvature)
+        for (int64_t i = 0; i < n; ++i) curvature += (s ? s[i] : 1.0) * h[i];
+        sums[2 * B + q] += curvature;
+      }
+      if (u)
+        for (int64_t i = 0; i < n; ++i) u[(first + i) * B + q] = du[i];
+    }
+  }
+}
+
 inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, const double* b,
                          double* u, int32_t with_curvature, double* sums, double* work,
                          int32_t n_threads) {
@@ -111,6 +148,8 @@ inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, cons
     double* m = work + part * (2 * K + C * C);  // margins of the row
     double* du = m + K;
     double* h = du + K;
+    if (!loss.ops.coupled)
+      return separate_terms(c, loss, begin, end, z, b, u, with_curvature, value);
     for (int64_t i = begin; i < end; ++i) {
       const double s = c->sample_weight ? c->sample_weight[i] : 1.0;
       for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
@@ -134,6 +173,14 @@ inline Status loss_curvature(const Columns* c, int64_t n_rows, const double* z, 
   const BoundLoss loss(*c);
   const int64_t B = c->n_problems, C = c->n_outputs, K = B * C;
   parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+    if (!loss.ops.coupled) {  // no scratch: threads would write to one cache line
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t q = 0; q < B; ++q) {
+          const double m = z[i * B + q] + b[q];
+          loss.second(&m, c->targets.at(i, q), 1, h + i * B + q);
+        }
+      return;
+    }
     double* m = work + part * K;
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
@@ -150,6 +197,19 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
   const BoundLoss loss(*c);
   const int64_t B = c->n_problems, C = c->n_outputs, K = B * C;
   parallel_parts(n_rows, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+    if (!loss.ops.coupled) {
+      for (int64_t q = 0; q < B; ++q) {
+        double sum = 0;
+        for (int64_t i = begin; i < end; ++i) {
+          const double s = c->sample_weight ? c->sample_weight[i] : 1.0, y = c->targets.at(i, q);
+          const double m = z[i * B + q] + b[q], cu = scale[q] * u[i * B + q];
+          const double term = loss.value(&m, y, 1) + loss.conjugate(&cu, y, 1) - m * cu;
+          sum += s * (term > 0 ? term : 0);
+        }
+        out[part * B + q] += sum;
+      }
+      return;
+    }
     double* m = work + part * 2 * K;
     double* cu = m + K;
     for (int64_t i = begin; i < end; ++i) {
