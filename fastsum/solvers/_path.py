@@ -18,7 +18,7 @@ from fastsum.prepare import Prepared
 from fastsum.problem import Problem
 from fastsum.result import Status
 from fastsum.solvers._method import Weights
-from fastsum.solvers._progress import ProgressBar
+from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._rounds import Rounds
 from fastsum.solvers.auto import Auto
 from fastsum.threads import blas_threads
@@ -53,7 +53,9 @@ class PenaltyPath:
         self._auto: Auto | None = None
         self._solved: list[_Solved] = []  # the last two
 
-    def solve(self, penalised: Problem, tol: float, max_iter: int) -> tuple[Rounds, Status]:
+    def solve(
+        self, penalised: Problem, tol: float, max_iter: int, callback: Callback | None = None
+    ) -> tuple[Rounds, Status]:
         """The fit under the penalty of a problem, and why it ended."""
         problem = self._prepared.problem.with_penalty_of(penalised)
         log_alpha = np.log(np.maximum(problem.penalty.alpha, TINY))
@@ -74,7 +76,7 @@ class PenaltyPath:
         )
         with ProgressBar(0, "auto", max_iter) as bar, blas_threads(1, problem.rows.nnz):
             run.certify_start(margins)
-            status = run.loop(max_iter, None, bool(self._solved), None, bar)
+            status = run.loop(max_iter, None, bool(self._solved), callback, bar)
         end = _Solved(run.state["weights"], self._certifier.margins, log_alpha)
         self._solved = [*self._solved[-1:], end]
         return run, status

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from fastsum.solvers._path import PenaltyPath
 from fastsum.solvers._registry import resolve_solver
 from fastsum.solvers._warm_start import Init
 from fastsum.solvers.auto import Auto
-from fastsum.threads import resolve_n_threads, useful_threads
+from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
 Ids = list[int]
 
@@ -63,26 +64,20 @@ def solve_many(
     if not problems:
         return []
     check_settings(tol=tol, max_iter=max_iter)
-    kind, first = resolve_solver(solver, problems[0]), problems[0]
-    seed = seed_of(random_state)
-    n_threads = useful_threads(resolve_n_threads(n_jobs), first.rows.nnz * first.K)
+    kind, seed = resolve_solver(solver, problems[0]), seed_of(random_state)
     results: dict[int, Result] = {}
     with tqdm(total=len(problems), desc="problems", disable=not verbose) as bar:
         if issubclass(kind, Auto) and max_iter > 0:
-            shared = _shared(problems, n_threads, seed)
-            for ids in _paths(problems):
-                fold = _fold(shared, problems[ids[0]])
-                path = PenaltyPath(fold, n_threads, seed)
-                for i in ids:
-                    run, status = path.solve(problems[i], tol, max_iter)
-                    results[i] = result_of(run, problems[i], status, keep_state=False, warn=False)
-                    bar.update()
+            side_by_side = _SideBySide(problems, tol, max_iter, resolve_n_threads(n_jobs), seed)
+            for i, result in side_by_side.results():
+                results[i] = result
+                bar.update()
         else:
-            settings = {"tol": tol, "max_iter": max_iter, "n_jobs": n_jobs, "random_state": seed}
+            settings = {"tol": tol, "max_iter": max_iter, "n_jobs": n_jobs}
             for ids in _paths(problems):
                 init: Init = None
                 for i in ids:
-                    results[i] = _alone(problems[i], kind.name, init, settings)
+                    results[i] = _alone(problems[i], kind.name, init, seed, settings)
                     init = results[i].coef, results[i].intercept
                     bar.update()
     ordered = [results[i] for i in range(len(problems))]
@@ -90,7 +85,58 @@ def solve_many(
     return ordered
 
 
-def _alone(problem: Problem, solver: str, init: Init, settings: dict[str, Any]) -> Result:
+class _SideBySide:
+    """Paths under "auto", as many at a time as there are threads.
+
+    A path of 2 10^6 values took as long with two threads as with one: threads inside a fit only
+    where there are fewer paths than threads.
+    """
+
+    def __init__(
+        self, problems: Sequence[Problem], tol: float, max_iter: int, n_threads: int, seed: int
+    ):
+        self._problems, self._tol, self._max_iter, self._seed = problems, tol, max_iter, seed
+        self._paths = _paths(problems)
+        self._workers = min(n_threads, len(self._paths))
+        size = problems[0].rows.nnz * problems[0].K
+        self._inner = useful_threads(n_threads // self._workers, size)
+        self._shared = _shared(problems, useful_threads(n_threads, size), seed)
+        self._stopped = False
+
+    def results(self) -> Iterator[tuple[int, Result]]:
+        """(position of a problem, its result), as they come."""
+        if self._workers == 1:
+            for ids in self._paths:
+                yield from self._path(ids)
+            return
+        # one limit around all: each path's own would end while others run
+        with blas_threads(self._inner, np.inf), ThreadPoolExecutor(self._workers) as pool:
+            ends = [pool.submit(self._whole, ids) for ids in self._paths]
+            try:
+                for end in as_completed(ends):
+                    yield from end.result()
+            except BaseException:  # Ctrl-C too: fits end at their next round
+                self._stopped = True
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _whole(self, ids: Ids) -> list[tuple[int, Result]]:
+        return list(self._path(ids))
+
+    def _path(self, ids: Ids) -> Iterator[tuple[int, Result]]:
+        fold = _fold(self._shared, self._problems[ids[0]])
+        path = PenaltyPath(fold, self._inner, self._seed)
+        for i in ids:
+            problem = self._problems[i]
+            run, status = path.solve(problem, self._tol, self._max_iter, lambda _: self._stopped)
+            if self._stopped:
+                return
+            yield i, result_of(run, problem, status, keep_state=False, warn=False)
+
+
+def _alone(
+    problem: Problem, solver: str, init: Init, seed: int, settings: dict[str, Any]
+) -> Result:
     """One fit of a named solver."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # one for all comes at the end
@@ -100,6 +146,7 @@ def _alone(problem: Problem, solver: str, init: Init, settings: dict[str, Any]) 
             step_size=None,
             sampling="auto",
             init=init,
+            random_state=seed,
             verbose=0,
             keep_state=False,
             **settings,

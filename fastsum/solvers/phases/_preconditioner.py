@@ -26,6 +26,8 @@ FACTOR_BYTES = 1 << 26  # or as much as X
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
 # A flop of BLAS, one of a float32 factor, and what always may be spent, in stored values of a pass.
 FLOP, SINGLE_FLOP, FREE = 0.05, 0.008, 1e5
+# p^2 of a block beside the stored values: to apply it costs less than a third of a product.
+APPLIED = 0.4
 SINGLE_FROM, SINGLE_RIDGE = 512, 1e-6  # size of a block that is factorised in float32
 SMALLEST = 1e-300
 SINGULAR = 1e-10  # of a column left beside the others: none
@@ -113,6 +115,8 @@ class BlockPreconditioner:
             return float(min(n, max(LEAST_ROWS * p * width, SHARE_OF_ROWS * n)))
 
         p = d if self.coupled else min(d, MOST_COLUMNS)
+        if p < d and rows.sparse:
+            p = min(p, max(SINGLE_FROM // 2, int((APPLIED * rows.nnz) ** 0.5)))
         room = max(FACTOR_BYTES, 8 * rows.nnz)  # of the factors of all outputs
         while not self.coupled and p > 16 and (cost(p, least(p)) > budget or 8 * K * p**2 > room):
             p = 2 * p // 3
