@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import make_scorer, mean_squared_error
+from sklearn.metrics import accuracy_score, make_scorer, mean_squared_error
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -153,10 +153,10 @@ def test_scores_are_those_of_scikit_learn():
 
 def test_each_candidate_of_a_fold_is_fitted_as_by_itself():
     """All attributes of a fit, seen by a scorer that keeps the estimators."""
-    kept = []
+    kept = {}
 
     def keep(estimator, data, y):
-        kept.append(estimator)
+        kept[estimator.C, estimator.class_weight, data.index[0]] = estimator
         return estimator.score(data, y)
 
     frame = pd.DataFrame(X, columns=list("abcdef"))
@@ -164,10 +164,12 @@ def test_each_candidate_of_a_fold_is_fitted_as_by_itself():
     base = fastsum.LogisticRegression(random_state=np.random.RandomState(1), **TIGHTER)
     grid = {"C": [0.1, 1.0], "class_weight": ["balanced", None]}
     FastGridSearchCV(base, grid, scoring=keep, cv=3, refit=False).fit(frame, y)
-    fitted, kept = kept, []
+    fitted, kept = kept, {}
     GridSearchCV(base, grid, scoring=keep, cv=3, refit=False).fit(frame, y)
-    for a, b in zip(fitted, kept, strict=True):
-        assert type(a) is type(b) and a.C == b.C and a.class_weight == b.class_weight
+    assert len(fitted) == 12 and fitted.keys() == kept.keys()
+    for key, a in fitted.items():
+        b = kept[key]
+        assert type(a) is type(b)
         assert set(vars(a)) == set(vars(b)) - {"_last"} and a.fit.__func__ is b.fit.__func__
         for name in ("coef_", "intercept_", "objective_"):
             assert np.asarray(getattr(a, name)).dtype == np.asarray(getattr(b, name)).dtype
@@ -316,13 +318,13 @@ def test_sample_weight_and_groups():
 def test_metadata_routing_reaches_fit_score_and_splitter():
     with sklearn.config_context(enable_metadata_routing=True):
         estimator = fastsum.LogisticRegression(**TIGHT)
-        estimator.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        estimator.set_fit_request(sample_weight=True)
         pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), estimator)
         params = {"sample_weight": WEIGHTS, "groups": GROUPS}
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        settings = {"params": params, "scoring": scorer, "cv": GroupKFold(3)}
         for model, name in ((estimator, "C"), (pipeline, "logisticregression__C")):
-            fast, plain = searches(
-                model, {name: [0.1, 1.0]}, X, BINARY, params=params, cv=GroupKFold(3)
-            )
+            fast, plain = searches(model, {name: [0.1, 1.0]}, X, BINARY, **settings)
             assert_same(fast, plain)
 
 
@@ -519,6 +521,32 @@ def test_the_threads_of_a_shared_fit(monkeypatch):
             fastsum.Ridge(n_jobs=own), {"alpha": [0.1, 1.0]}, n_jobs=of_search, cv=2
         ).fit(X, TARGET)
     assert seen == [None, 2, 1]
+
+
+@pytest.mark.parametrize("values", [1, 10**6])
+def test_margins_are_found_together(values, monkeypatch):
+    """In few passes, for the very X only, with the numbers of each estimator alone."""
+    models = [fastsum.LogisticRegression(C=c).fit(X, CLASSES) for c in (0.1, 1.0)]
+    models.append(fastsum.FiniteSumClassifier("squared_hinge").fit(X, BINARY))
+    expected = [model.decision_function(X) for model in models]
+    passes, margins_of = [], _many.margins_of
+
+    def counted(estimators, data):
+        passes.append(len(estimators))
+        return margins_of(estimators, data)
+
+    monkeypatch.setattr(_many, "margins_of", counted)
+    monkeypatch.setattr(_many, "SHARED_VALUES", values)
+    with _many.shared_margins(models, X):
+        assert passes == ([1, 1, 1] if values == 1 else [3])
+        for model, scores in zip(models, expected, strict=True):
+            np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-13)
+            assert model.decision_function(X).shape == scores.shape
+            half = model.decision_function(X[::2])
+            np.testing.assert_allclose(half, scores[::2], rtol=1e-13)
+    assert not any("_known_margins" in vars(model) for model in models)
+    with _many.shared_margins(models, X[:, :3]), pytest.raises(ValueError, match="3 features"):
+        models[0].decision_function(X[:, :3])
 
 
 def test_clone_and_pickle():

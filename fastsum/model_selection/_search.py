@@ -3,7 +3,7 @@
 Relies on what `BaseSearchCV.fit` of scikit-learn 1.6 to 1.9 does privately: `evaluate_candidates`,
 which it hands to `_run_search`, calls its local variable ``parallel`` with one task
 ``delayed(_fit_and_score)(clone, X, y, train=..., test=..., parameters=..., ...)`` a candidate and
-fold. Here that variable is an object that fits first and lets scikit-learn score.
+fold. Here that variable is an object that fits first, and scores by scikit-learn's `_score`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection._validation import _score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from fastsum.linear_model._many import can_share, fit_together
+from fastsum.linear_model._many import can_share, fit_together, shared_margins
 
 Task = tuple[Any, tuple[Any, ...], dict[str, Any]]  # function, positional and named arguments
 
@@ -131,13 +132,35 @@ class _Together:
         start = time.perf_counter()
         fitted = self._fitted(tasks)
         seconds = time.perf_counter() - start
-        parts: dict[int, Task] = {}
-        for i, estimator in fitted.items():
-            tasks[i] = self._without_fit(tasks[i], estimator, parts)
-        out: list[dict[str, Any]] = self.parallel(tasks)
+        out = self._scored(tasks, fitted)
         for i in fitted:
             out[i]["fit_time"] += seconds / len(fitted)
         return out
+
+    def _scored(self, tasks: list[Task], fitted: dict[int, Any]) -> list[dict[str, Any]]:
+        """What the tasks return, those of a fold with fitted estimators at once."""
+        search = self.search
+        callbacks = getattr(search, "_skl_callbacks", None)
+        if search.verbose > 1 or search.return_train_score or callbacks:  # of each fit
+            for i, estimator in fitted.items():
+                function, (_, X, y), settings = tasks[i]
+                tasks[i] = function, (_Fitted(estimator), X, y), settings
+            return list(self.parallel(tasks))
+        folds: dict[int, list[int]] = {}
+        for i in range(len(tasks)):  # a task that needs its own fit is alone
+            key = id(tasks[i][2]["test"]) if i in fitted else -1 - i
+            folds.setdefault(key, []).append(i)
+        jobs = []
+        for key, members in folds.items():
+            job = tasks[members[0]]
+            if key >= 0:
+                _, (_, X, y), settings = job
+                job = delayed(_score_fold)([fitted[i] for i in members], X, y, settings)
+            jobs.append(job)
+        out: dict[int, dict[str, Any]] = {}
+        for (key, members), result in zip(folds.items(), self.parallel(jobs), strict=True):
+            out.update(zip(members, result if key >= 0 else [result], strict=True))
+        return [out[i] for i in range(len(tasks))]
 
     def _fitted(self, tasks: list[Task]) -> dict[int, Any]:
         """Fitted estimators by the position of their task; the other tasks need their own fit."""
@@ -170,30 +193,6 @@ class _Together:
             if estimator is not None
         }
 
-    def _without_fit(self, task: Task, estimator: Any, parts: dict[int, Task]) -> Task:
-        """The task with a fit that does nothing, and with the rows that it scores only."""
-        function, (_, X, y), settings = task
-        callbacks = getattr(self.search, "_skl_callbacks", None)  # they see the training rows
-        if not settings["return_train_score"] and not callbacks:
-            key = id(settings["test"])
-            if key not in parts:
-                parts[key] = self._test_part(estimator, X, y, settings)
-            _, (X, y), part = parts[key]
-            settings = {**settings, **part}
-        return function, (_Fitted(estimator), X, y), {**settings, "fit_params": {}}
-
-    @staticmethod
-    def _test_part(estimator: Any, X: Any, y: Any, settings: dict[str, Any]) -> Task:
-        train, test, params = settings["train"], settings["test"], settings["score_params"]
-        params = _check_method_params(X, params=params or {}, indices=test)
-        X, y = _safe_split(estimator, X, y, test, train)
-        part = {
-            "train": np.arange(0),
-            "test": np.arange(_num_samples(X)),
-            "score_params": params,
-        }
-        return None, (X, y), part
-
 
 class _Fitted:
     """Stands in a task for an estimator that must not be fitted again, nor get new steps."""
@@ -210,6 +209,27 @@ def _end_fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
     """The `fit` of one call: the class's own comes back."""
     del estimator.fit
     return estimator
+
+
+def _score_fold(
+    estimators: list[Any], X: Any, y: Any, settings: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """What `_fit_and_score` returns without a word, for fitted estimators and the rows held out."""
+    test = settings["test"]
+    params = _check_method_params(X, params=settings["score_params"] or {}, indices=test)
+    X, y = _safe_split(estimators[0], X, y, test, settings["train"])
+    n_samples, scorer, error_score = _num_samples(X), settings["scorer"], settings["error_score"]
+    out: list[dict[str, Any]] = []
+    start = time.perf_counter()
+    with shared_margins(estimators, X):
+        shared = (time.perf_counter() - start) / len(estimators)
+        for estimator in estimators:
+            start = time.perf_counter()
+            scores = _score(estimator, X, y, scorer, params, error_score)
+            seconds = shared + time.perf_counter() - start
+            result = {"fit_error": None, "test_scores": scores, "n_test_samples": n_samples}
+            out.append({**result, "fit_time": 0.0, "score_time": seconds})
+    return out
 
 
 def _last_step(estimator: Any) -> Any:
