@@ -248,7 +248,7 @@ def test_refit_by_a_callable_and_none():
 class Scaled(TransformerMixin, BaseEstimator):
     """Counts its fits."""
 
-    fits = 0
+    fits = transforms = 0
 
     def __init__(self, by=1.0):
         self.by = by
@@ -259,6 +259,7 @@ class Scaled(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
+        Scaled.transforms += 1
         return X / self.scale_
 
 
@@ -269,14 +270,24 @@ def test_pipeline_fits_its_transformers_once_a_fold_and_setting(solved):
         "fit__C": [0.1, 1.0, 10.0],
         "fit__fit_intercept": [True, False],
     }
-    Scaled.fits = 0
+    Scaled.fits = Scaled.transforms = 0
     fast = FastGridSearchCV(pipeline, grid, cv=3, refit=False, return_train_score=True)
     fast.fit(X, BINARY)
     assert Scaled.fits == 3 * 2
+    assert Scaled.transforms == 3 * 2 * 3  # to fit, to score the rows held out and those of the fit
     assert solved == {"shared": [3] * (3 * 2 * 2), "alone": 0}
     plain = GridSearchCV(pipeline, grid, cv=3, refit=False, return_train_score=True)
     assert_same(fast, plain.fit(X, BINARY))
     assert Scaled.fits == 3 * 2 + 36
+
+
+def test_transformers_that_work_in_place():
+    """Scaling twice what was scaled already would show."""
+    scaler = StandardScaler(copy=False)
+    pipeline = Pipeline([("first", scaler), ("fit", fastsum.Ridge(**TIGHT))])
+    grid = {"first__with_std": [True, False], "fit__alpha": [0.1, 1.0, 10.0]}
+    settings = {"cv": 3, "scoring": ["r2", "neg_max_error"], "refit": "r2"}
+    assert_same(*searches(pipeline, grid, X.copy(), TARGET, **settings))
 
 
 def test_steps_of_a_pipeline_can_be_searched():

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from sklearn.model_selection._validation import _score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from fastsum.linear_model._many import can_share, fit_together, shared_margins
+from fastsum.linear_model._many import can_share, fit_together
+from fastsum.model_selection._scoring import score_fold
 
 Task = tuple[Any, tuple[Any, ...], dict[str, Any]]  # function, positional and named arguments
 
@@ -139,27 +139,29 @@ class _Together:
 
     def _scored(self, tasks: list[Task], fitted: dict[int, Any]) -> list[dict[str, Any]]:
         """What the tasks return, those of a fold with fitted estimators at once."""
-        search = self.search
-        callbacks = getattr(search, "_skl_callbacks", None)
-        if search.verbose > 1 or search.return_train_score or callbacks:  # of each fit
+        callbacks = getattr(self.search, "_skl_callbacks", None)
+        if self.search.verbose > 1 or callbacks:  # of each fit
             for i, estimator in fitted.items():
                 function, (_, X, y), settings = tasks[i]
                 tasks[i] = function, (_Fitted(estimator), X, y), settings
             return list(self.parallel(tasks))
-        folds: dict[int, list[int]] = {}
+        folds: dict[Any, list[int]] = {}
         for i in range(len(tasks)):  # a task that needs its own fit is alone
-            key = id(tasks[i][2]["test"]) if i in fitted else -1 - i
+            key: tuple[Any, ...] = (i,)
+            if i in fitted:
+                key = "fold", id(tasks[i][2]["test"]), *map(id, _transformers(fitted[i]))
             folds.setdefault(key, []).append(i)
         jobs = []
-        for key, members in folds.items():
+        for members in folds.values():
             job = tasks[members[0]]
-            if key >= 0:
+            if members[0] in fitted:
                 _, (_, X, y), settings = job
-                job = delayed(_score_fold)([fitted[i] for i in members], X, y, settings)
+                job = delayed(score_fold)([fitted[i] for i in members], X, y, settings)
             jobs.append(job)
         out: dict[int, dict[str, Any]] = {}
-        for (key, members), result in zip(folds.items(), self.parallel(jobs), strict=True):
-            out.update(zip(members, result if key >= 0 else [result], strict=True))
+        for members, result in zip(folds.values(), self.parallel(jobs), strict=True):
+            results = result if members[0] in fitted else [result]
+            out.update(zip(members, results, strict=True))
         return [out[i] for i in range(len(tasks))]
 
     def _fitted(self, tasks: list[Task]) -> dict[int, Any]:
@@ -211,29 +213,12 @@ def _end_fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
     return estimator
 
 
-def _score_fold(
-    estimators: list[Any], X: Any, y: Any, settings: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """What `_fit_and_score` returns without a word, for fitted estimators and the rows held out."""
-    test = settings["test"]
-    params = _check_method_params(X, params=settings["score_params"] or {}, indices=test)
-    X, y = _safe_split(estimators[0], X, y, test, settings["train"])
-    n_samples, scorer, error_score = _num_samples(X), settings["scorer"], settings["error_score"]
-    out: list[dict[str, Any]] = []
-    start = time.perf_counter()
-    with shared_margins(estimators, X):
-        shared = (time.perf_counter() - start) / len(estimators)
-        for estimator in estimators:
-            start = time.perf_counter()
-            scores = _score(estimator, X, y, scorer, params, error_score)
-            seconds = shared + time.perf_counter() - start
-            result = {"fit_error": None, "test_scores": scores, "n_test_samples": n_samples}
-            out.append({**result, "fit_time": 0.0, "score_time": seconds})
-    return out
-
-
 def _last_step(estimator: Any) -> Any:
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _transformers(estimator: Any) -> list[Any]:
+    return [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []
 
 
 def _batch_key(estimator: Any, settings: dict[str, Any]) -> Any:
