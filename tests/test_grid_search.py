@@ -485,6 +485,29 @@ def test_settings_that_cannot_be_shared(settings, solved):
     assert_same(fast, plain)
 
 
+def test_problems_of_a_fold_and_class_weight_share_their_weights(monkeypatch):
+    """By them the solver knows which problems are of one path."""
+    weights, solve_many = [], _many.solve_many
+
+    def many(problems, *args, **kwargs):
+        weights.extend(problem.sample_weight for problem in problems)
+        return solve_many(problems, *args, **kwargs)
+
+    monkeypatch.setattr(_many, "solve_many", many)
+    grid = {"C": [0.1, 1.0, 2.0], "class_weight": [None, "balanced"]}
+    FastGridSearchCV(fastsum.LogisticRegression(), grid, cv=4).fit(X, BINARY)
+    assert len(weights) == 4 * 6 and len(set(map(id, weights))) == 4 * 2
+
+
+def test_warm_start_carries_nothing_between_the_fits():
+    estimator = fastsum.ElasticNet(warm_start=True, **TIGHT)
+    fast, plain = searches(estimator, {"alpha": ALPHAS}, X, TARGET)
+    assert_same(fast, plain)
+    best = fast.best_estimator_
+    n_iter = best.n_iter_
+    assert best.fit(X, TARGET).n_iter_ <= n_iter  # its own fits go on from each other
+
+
 def test_foreign_estimators_are_fitted_by_scikit_learn(solved):
     fast, plain = searches(Ridge(), {"alpha": [0.1, 1.0]}, X, TARGET)
     assert_same(fast, plain, atol=0)
