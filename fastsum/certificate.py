@@ -80,6 +80,8 @@ class Certifier:
         u_i = l'(z_i) at the last point certified, with its best intercept.
     gradient : (d, K) array
         (1/S) X' (s u) for these derivatives.
+    rounding : float
+        Of an objective, relative: that of a sum of n terms.
     """
 
     def __init__(self, problem: Problem, n_threads: int):
@@ -90,12 +92,22 @@ class Certifier:
         self.derivatives = np.empty((n, self._K))
         self._width = self._B + self._K * (1 + self._C)
         self._work = np.empty(n_threads * (2 * self._K + self._C**2))
-        self._rounding = 16 * EPS**2 * n  # of n terms, squared: of a loss, when b takes a step
+        self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
+
+    def use(self, problem: Problem) -> None:
+        """Goes on with the same data under another penalty; what was proven is forgotten.
+
+        The gap of the null model is not known then.
+        """
+        self.problem = problem
+        unknown = np.full(self._B, np.inf)
+        self._dual = -unknown
+        self.null = replace(self.null, gap=unknown, own_gap=unknown)
 
     def at_zero(self) -> Certificate:
         """Certificate of w = 0, b = 0; its gap is that of the null model plus the difference."""
@@ -104,9 +116,15 @@ class Certifier:
         gap = self.null.gap + np.maximum(zero.objective - self.null.objective, 0.0)
         return Certificate(zero.objective, gap, gap, zero.subgradient, zero.intercept)
 
-    def __call__(self, W: npt.NDArray[Any]) -> Certificate:
-        """Certificate of weights W (d + 1, K) with the intercept in the last row."""
-        self.problem.rows.margins(W, self.n_threads, self._margins)
+    def __call__(self, W: npt.NDArray[Any], margins: FloatArray | None = None) -> Certificate:
+        """Certificate of weights W (d + 1, K) with the intercept in the last row.
+
+        margins: those of W (n, K) if they are known, which saves a pass.
+        """
+        if margins is None:
+            self.problem.rows.margins(W, self.n_threads, self._margins)
+        else:
+            self._margins[...] = margins
         return self._certify(W, W[-1].astype(np.float64), self.problem.fit_intercept)
 
     def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:
@@ -265,7 +283,7 @@ class Certifier:
             return self._loss_terms(shift, final=True)[0], shift, np.zeros(self._B)
         L = self.problem.loss.curvature * self.problem.total_weight
         search = best_shift_of_each if self._C == 1 else best_shift_of_coupled
-        return search(self._loss_terms, self._B, self._C, L, self._rounding)
+        return search(self._loss_terms, self._B, self._C, L, self.rounding**2)
 
     # ---- gap
 

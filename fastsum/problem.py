@@ -131,11 +131,28 @@ class Problem:
         """The same problem with another penalty."""
         return self._changed(penalty=make_penalty(alpha, l1_ratio, self.columns.n_problems))
 
+    def with_penalty_of(self, other: Problem) -> Problem:
+        """The same problem with the penalty of another."""
+        return self._changed(penalty=other.penalty)
+
+    def standing_for(self, sample_weight: FloatArray | None, total_weight: float) -> Problem:
+        """The same with bounds on the weights, and on their sum, of several problems."""
+        return self._changed(sample_weight=sample_weight, total_weight=total_weight)
+
     def _changed(self, **changed: Any) -> Problem:
         other = object.__new__(Problem)
         for name in Problem.__annotations__:
             object.__setattr__(other, name, changed.get(name, getattr(self, name)))
         return other
+
+    def on_weighted_rows(self) -> Problem:
+        """The same on a copy of the rows with a weight; equal weights are none."""
+        s = self.sample_weight
+        if s is None or s.all():
+            return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, self.y, None)
+        ids = np.flatnonzero(s)
+        part = s[ids] if (s[ids] != s[ids[0]]).any() else None
+        return self.on_rows(self.rows.take(ids), self.y[ids], part)
 
     def every_row(self, step: int) -> Problem | None:
         """The problem on rows 0, step, 2 step, ...; None if these lack a class or all weight."""

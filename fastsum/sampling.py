@@ -75,8 +75,8 @@ class Sampler:
             uneven = self._lipschitz.max() > 2 * self._lipschitz.mean()
             kind = "importance" if uneven else "blocks"
             small = rows.nnz < BLOCKS_FROM or neighbours_alike(rows)
-        else:
-            small = rows.nnz < BLOCKS_FROM
+        else:  # rows rewritten in a random order may as well be read in runs
+            small = rows.nnz < BLOCKS_FROM and rows.row_order is None
         self.kind = kind
         self._starts = np.asarray([*rows.starts, n])
         self.block_rows = 1 if small else BLOCK_ROWS

@@ -100,6 +100,8 @@ struct Kernels {
 
   // One epoch of solvers/svrg_epoch.hpp on sparse rows.
   Status (*svrg_epoch)(const RowBlock*, const EpochArgs* a);
+  // One of solvers/dual_epoch.hpp.
+  Status (*dual_epoch)(const RowBlock*, DualEpochArgs* a);
 
   // Runs a.n_steps steps of solver number `solver` (solvers.def) on rows of the block.
   Status (*steps)(int32_t solver, const RowBlock*, const StepArgs* a);

@@ -128,4 +128,16 @@ struct EpochArgs {
   int32_t n_threads;
 };
 
+// One epoch of dual coordinate ascent, see solvers/dual_epoch.hpp.
+struct DualEpochArgs {
+  Columns columns;  // K = 1
+  const int64_t* order;
+  int64_t n_steps;
+  const double* q;         // (n_rows,)
+  double per_l2, per_rho;  // 1 / (S l2), 1 / (S rho); 0 keeps the intercept where it is
+  double* u;               // (n_rows,)
+  void* weights;           // (d + 1,), of the block's dtype
+  double gap;              // out: about the duality gap on the way, times S
+};
+
 }  // namespace fastsum

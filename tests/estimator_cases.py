@@ -4,8 +4,18 @@ import numpy as np
 import scipy.sparse as sp
 
 import fastsum
-from fastsum.linear_model import __all__ as NAMES
+import fastsum.linear_model
 from fastsum.losses import LOSSES
+
+EVERY = [n for n in fastsum.linear_model.__all__ if isinstance(getattr(fastsum, n), type)]
+NAMES = [name for name in EVERY if not name.endswith("CV")]
+# Estimators with cross-validation, and small grids for them.
+CV = {
+    "LogisticRegressionCV": {"Cs": [0.1, 1.0, 10.0], "cv": 3},
+    "LassoCV": {"alphas": 5, "cv": 3},
+    "ElasticNetCV": {"alphas": 5, "cv": 3},
+    "RidgeCV": {},
+}
 
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((90, 6)) * [1, 2, 0.5, 1, 1, 3] + [0, 1, 0, -2, 0, 0]
@@ -20,7 +30,7 @@ FORMS = {"dense": np.array, "sparse": sp.csr_array}
 
 def make(name, solver, **settings):
     """An estimator of the name that runs the solver; None if it has another solver built in."""
-    cls = getattr(fastsum, name)
+    cls, settings = getattr(fastsum, name), {**CV.get(name, {}), **settings}
     if "solver" in cls._get_param_names():
         return cls(solver=solver, **settings)
     return cls(**settings) if cls._solver == solver else None
@@ -28,6 +38,9 @@ def make(name, solver, **settings):
 
 # name, solver
 PAIRS = [(n, s) for n in NAMES for s in ("auto", "saga", "svrg") if make(n, s) is not None]
+
+# those and the estimators with cross-validation, whose solver is that of their problems
+ALL_PAIRS = PAIRS + [(name, "auto") for name in CV]
 
 
 def is_classifier(name):
@@ -65,7 +78,7 @@ def labels(name, *, several=True):
     """Labels for an estimator: three classes for classifiers if several, two targets if it can."""
     if is_classifier(name):
         return CLASSES if several else BINARY
-    return TARGETS if several else TARGET
+    return TARGETS if several and name not in ("LassoCV", "ElasticNetCV") else TARGET
 
 
 def strength(name, value):

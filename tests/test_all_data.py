@@ -169,3 +169,12 @@ def check_twins(name, solver, first, second, record_property):
     for result, other in zip(results, problems[::-1], strict=True):
         assert result.status.reached, result.message
         assert gap_elsewhere(result, other) <= TOL
+
+
+def test_rounding_of_long_sums_does_not_stop_a_line_search():
+    """One-hot groups leave directions along which F does not change, but its rounding does."""
+    X, y = real_data.load("a9a.svm.xz")[0], real_data.labels("a9a.svm.xz", "logistic")
+    alpha = 0.01 * np.abs(X.T @ (0.5 - y)).max() / len(y)
+    problem = fastsum.Problem(X, y, alpha=alpha, l1_ratio=1.0, fit_intercept=False)
+    result = fastsum.minimize(problem, tol=1e-11, max_iter=150)  # 60 passes bring it to 1e-10
+    assert result.status == "converged"

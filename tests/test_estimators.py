@@ -11,7 +11,17 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
-from estimator_cases import BINARY, NAMES, PAIRS, TARGET, X, is_classifier, labels, make
+from estimator_cases import (
+    ALL_PAIRS,
+    BINARY,
+    EVERY,
+    PAIRS,
+    TARGET,
+    X,
+    is_classifier,
+    labels,
+    make,
+)
 from numpydoc.validate import validate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -23,8 +33,9 @@ from sklearn.utils.fixes import parse_version
 import fastsum
 
 SKLEARN = parse_version(sklearn.__version__)
-each_pair = pytest.mark.parametrize(("name", "solver"), PAIRS)
-each_name = pytest.mark.parametrize("name", NAMES)
+each_pair = pytest.mark.parametrize(("name", "solver"), ALL_PAIRS)
+each_plain_pair = pytest.mark.parametrize(("name", "solver"), PAIRS)
+each_name = pytest.mark.parametrize("name", EVERY)
 
 # --- scikit-learn's checks ------------------------------------------------------------------------
 
@@ -37,7 +48,7 @@ EQUIVALENCE = (
 def checks(*, exact):
     """(estimator, check) pairs: the equivalence checks on exact instances, else all the others."""
     settings = {"tol": 1e-14, "max_iter": 100000} if exact else {}
-    for pair in PAIRS:
+    for pair in ALL_PAIRS:
         for estimator, check in estimator_checks_generator(make(*pair, **settings)):
             name = check.func.__name__
             if (name in EQUIVALENCE) == exact:
@@ -157,7 +168,7 @@ def test_feature_names(name, frame):
         model.predict(data[columns[::-1]])
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if is_classifier(n)])
+@pytest.mark.parametrize("name", [n for n in EVERY if is_classifier(n)])
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("kind", ["str", "object", "float", "bool", "series"])
 def test_labels_of_any_kind(name, several, kind):
@@ -184,7 +195,7 @@ def test_labels_of_any_kind(name, several, kind):
 # --- clone, pickle --------------------------------------------------------------------------------
 
 
-@each_pair
+@each_plain_pair
 def test_pickles_hold_no_tables_and_go_on_from_the_coefficients(name, solver):
     data, y = np.tile(X, (30, 1)), np.tile(labels(name, several=False), 30)
     model = make(name, solver, warm_start=True, tol=1e-8, max_iter=3000).fit(data, y)
@@ -197,7 +208,7 @@ def test_pickles_hold_no_tables_and_go_on_from_the_coefficients(name, solver):
     assert copy.objective_ < 0.5 * (model.objective_ + fresh.objective_)
 
 
-@each_pair
+@each_plain_pair
 def test_clone_is_unfitted_and_equal(name, solver):
     model = make(name, solver, tol=1e-3, warm_start=True).fit(X, labels(name))
     copy = clone(model)
@@ -209,7 +220,7 @@ def test_clone_is_unfitted_and_equal(name, solver):
 # --- routing --------------------------------------------------------------------------------------
 
 
-@each_pair
+@each_plain_pair
 def test_weights_are_routed_through_pipeline_and_grid_search(name, solver):
     weights = np.random.default_rng(0).integers(0, 3, len(X)).astype(float)
     y = labels(name, several=False)
@@ -244,7 +255,7 @@ def public_objects():
     for name in set(fastsum.__all__) - read_only:
         if callable(getattr(fastsum, name)):
             yield f"fastsum.{name}"
-    for name in NAMES:
+    for name in EVERY:
         cls = getattr(fastsum, name)
         for method in ("fit", "predict", "decision_function", "predict_proba", "sparsify"):
             if hasattr(cls, method):

@@ -50,3 +50,13 @@ def svrg_epoch(
     n_merges: int,
     n_threads: int,
 ) -> None: ...
+def dual_epoch(
+    block: Block,
+    task: Task,
+    order: Array,
+    q: Array,
+    per_l2: float,
+    per_rho: float,
+    u: Array,
+    weights: Array,
+) -> float: ...

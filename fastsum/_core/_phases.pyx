@@ -106,3 +106,26 @@ def svrg_epoch(Block block, Task task, order, correction, snapshot_derivatives, 
         status = kernels().svrg_epoch(&block.raw, &a)
     raise_for(status)
     PyErr_CheckSignals()
+
+
+def dual_epoch(Block block, Task task, order, q, double per_l2, double per_rho, u, weights):
+    """One epoch of dual ascent on the rows `order`; u (n,) and weights (d + 1,) change in place.
+
+    q (n,) float64; weights of the block's dtype. Returns about the duality gap on the way, times S.
+    """
+    cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols
+    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
+    cdef c.DualEpochArgs a
+    cdef c.Status status
+    a.columns = task.at(0)
+    a.order = <const int64_t*>address(order, 0)
+    a.n_steps = order.shape[0]
+    a.q = <const double*>address(q, 8 * n)
+    a.per_l2, a.per_rho = per_l2, per_rho
+    a.u = <double*>address(u, 8 * n, True)
+    a.weights = address(weights, width * (d + 1), True)
+    with nogil:
+        status = kernels().dual_epoch(&block.raw, &a)
+    raise_for(status)
+    PyErr_CheckSignals()
+    return a.gap

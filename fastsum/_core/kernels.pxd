@@ -84,6 +84,17 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         int64_t n_merges
         int32_t n_threads
 
+    cdef struct DualEpochArgs:
+        Columns columns
+        const int64_t* order
+        int64_t n_steps
+        const double* q
+        double per_l2
+        double per_rho
+        double* u
+        void* weights
+        double gap
+
 
 cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     cdef struct Kernels:
@@ -123,6 +134,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*coupled_descent)(const RowBlock*, const double*, const CoupledArgs*,
                                   DescentArgs*) noexcept nogil
         Status (*svrg_epoch)(const RowBlock*, const EpochArgs*) noexcept nogil
+        Status (*dual_epoch)(const RowBlock*, DualEpochArgs*) noexcept nogil
         Status (*steps)(int32_t, const RowBlock*, const StepArgs*) noexcept nogil
 
     const Kernels* kernels()

@@ -1,6 +1,9 @@
 """scikit-learn estimators over the solvers."""
 
 from fastsum.linear_model.classifiers import LogisticRegression, SAGAClassifier, SVRGClassifier
+from fastsum.linear_model.cv_classifiers import LogisticRegressionCV
+from fastsum.linear_model.cv_regressors import ElasticNetCV, LassoCV
+from fastsum.linear_model.cv_ridge import RidgeCV
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
@@ -12,11 +15,15 @@ from fastsum.linear_model.regressors import (
 
 __all__ = [
     "ElasticNet",
+    "ElasticNetCV",
     "FiniteSumClassifier",
     "FiniteSumRegressor",
     "Lasso",
+    "LassoCV",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "Ridge",
+    "RidgeCV",
     "SAGAClassifier",
     "SAGARegressor",
     "SVRGClassifier",

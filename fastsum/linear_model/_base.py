@@ -56,7 +56,8 @@ class FiniteSumEstimator(BaseEstimator):
     _doc_link_template = "#{estimator_name}"
     # Parameters that change nothing but the weights and the penalty of the problem.
     _shared_params: ClassVar[frozenset[str]] = frozenset({"alpha", "C", "l1_ratio", "class_weight"})
-    # Parameters of scikit-learn's that have no meaning here: {name: (default, remedy)}.
+    # Parameters of scikit-learn's that have no meaning here: {name: (default or
+    # tuple of values that mean the default, remedy)}.
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
 
     def __sklearn_tags__(self) -> Tags:
@@ -77,18 +78,24 @@ class FiniteSumEstimator(BaseEstimator):
     def _check_default_only(self) -> None:
         for name, (default, remedy) in self._default_only.items():
             value = getattr(self, name)
-            if value is not default and (isinstance(value, np.ndarray) or value != default):
+            allowed = default if isinstance(default, tuple) else (default,)
+            if isinstance(value, np.ndarray) or value not in allowed:
                 raise ValueError(
                     f"{name}={value!r} has no meaning in {type(self).__name__}: {remedy}"
                 )
 
-    def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
-        """X as Rows and y as an array, by scikit-learn's rules."""
+    def _arrays(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
+        """X as a numpy array or CSR and y as an array, by scikit-learn's rules."""
         self._check_default_only()
         check_sparse_structure(X)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", **checks
         )
+        return X, y
+
+    def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
+        """X as Rows and y as an array, by scikit-learn's rules."""
+        X, y = self._arrays(X, y, **checks)
         return as_rows(X, validated=True), y
 
     @staticmethod
@@ -107,7 +114,7 @@ class FiniteSumEstimator(BaseEstimator):
             raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
         return weights
 
-    def _solve(self, problem: Problem) -> Result:
+    def _solve(self, problem: Problem, start: Any = None) -> Result:
         """Minimises the problem and sets what every estimator reports."""
         result = solve(
             problem,
@@ -116,7 +123,7 @@ class FiniteSumEstimator(BaseEstimator):
             max_iter=1000 if self.max_iter is None else self.max_iter,
             step_size=getattr(self, "step_size", None),
             sampling=getattr(self, "sampling", "auto"),
-            init=self._init(problem),
+            init=self._init(problem) if start is None else start,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             verbose=int(self.verbose),

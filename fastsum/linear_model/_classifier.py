@@ -72,14 +72,17 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             The fitted estimator.
         """
         rows, y, weights = self._check_data(X, y, sample_weight)
-        codes = self._encode(y, weights)
-        weights, classes_left_out = self._with_class_weight(codes, weights)
-        if classes_left_out:
-            codes = self._encode(y, weights)
+        codes, weights = self._coded(y, weights)
         problem = self._problem(rows, codes, weights)
         self._unpack(self._solve(problem), problem)
         self._remember_point()
         return self
+
+    def _coded(self, y: Array, weights: Array | None) -> tuple[Array, Array | None]:
+        """Sets classes_; the codes of the labels, and the weights times those of the classes."""
+        codes = self._encode(y, weights)
+        weights, classes_left_out = self._with_class_weight(codes, weights)
+        return (self._encode(y, weights) if classes_left_out else codes), weights
 
     def _check_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, Array, Array | None]:
         """Rows, labels and weights by scikit-learn's rules."""

@@ -68,6 +68,17 @@ default="logistic"
     Only the default has a meaning here: use l1_ratio and C.""",
     "dual": """dual : bool, default=False
     Only False has a meaning here.""",
+    "cv": """cv : int, cross-validation generator or iterable, default=None
+    The folds: a number of them (None is 5), a splitter of scikit-learn's or (train, test) splits.
+    Those of a classifier are stratified.""",
+    "eps": """eps : float, default=1e-3
+    The smallest alpha of a made grid, relative to the largest.""",
+    "alphas": """alphas : int or array-like of shape (n_alphas,), default=100
+    Strengths of the penalty; a number of them is a geometric grid down from the least alpha that
+    leaves no coefficient.""",
+    "selection_rule": """selection_rule : {"best", "one_standard_error"}, default="best"
+    The point with the best mean score, or the strongest penalty of the same l1_ratio whose mean
+    score is within one standard error of the best.""",
     "intercept_scaling": """intercept_scaling : float, default=1
     Only 1 has a meaning here: the intercept is never penalised.""",
 }

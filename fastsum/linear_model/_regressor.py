@@ -69,6 +69,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         return rows, y, self._check_weights(sample_weight, rows.n_rows)
 
     def _base_problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
+        """Several targets are problems side by side."""
         alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
         return Problem(
             rows,

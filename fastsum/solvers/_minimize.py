@@ -148,7 +148,7 @@ def solve(
     keep_state: bool = True,
 ) -> Result:
     """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
-    _check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
+    check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
     check_kind(sampling)
     n_threads = useful_threads(resolve_n_threads(n_jobs), problem.rows.nnz * problem.K)
     kind = resolve_solver(solver, problem)
@@ -160,14 +160,14 @@ def solve(
                 "step_size and sampling have no meaning for solver='auto', which sets them itself: "
                 f"name a solver of {list(SOLVERS)} to set them"
             )
-        run: Run = _auto_run(problem, kind, tol, init, n_threads, _seed(random_state))
+        run: Run = _auto_run(problem, kind, tol, init, n_threads, seed_of(random_state))
     else:
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads}
-        run = _method_run(problem, kind, options, tol, init, _seed(random_state), refine)
+        run = _method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K
     with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):
         status = run.loop(max_iter, max_time, init is not None, callback, bar)
-    return _result(run, problem, status, keep_state)
+    return result_of(run, problem, status, keep_state)
 
 
 def _method_run(
@@ -224,7 +224,9 @@ def _counters(problem: Problem) -> dict[str, Any]:
     return {"passes": 0, "stalled": 0, "slowed": 0, "kept": 0, "merit": merit}
 
 
-def _result(run: Run, problem: Problem, status: Status, keep_state: bool) -> Result:
+def result_of(
+    run: Run, problem: Problem, status: Status, keep_state: bool, warn: bool = True
+) -> Result:
     """The result, after a warning if the accuracy asked for was not reached."""
     state, certificate = run.state, run.certificate
     W = state["weights"]
@@ -252,7 +254,9 @@ def _result(run: Run, problem: Problem, status: Status, keep_state: bool) -> Res
         message=SENTENCES[status],
         state=state if keep_state else {},
     )
-    _warn(result, run.target(), certificate, problem, theory=run.mend, at_floor=run.tol <= SETTLED)
+    if warn:
+        at_floor = run.tol <= SETTLED
+        _warn(result, run.target(), certificate, problem, theory=run.mend, at_floor=at_floor)
     return result
 
 
@@ -275,9 +279,10 @@ def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
     )
 
 
-def _check_settings(
-    *, tol: float, max_iter: int, max_time: float | None, step_size: float | None
+def check_settings(
+    *, tol: float, max_iter: int, max_time: float | None = None, step_size: float | None = None
 ) -> None:
+    """Raises ValueError for a setting out of range."""
     if not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
         raise ValueError(f"tol must be a finite number >= 0, got {tol!r}")
     if isinstance(max_iter, bool) or not hasattr(max_iter, "__index__") or max_iter < 0:
@@ -288,7 +293,8 @@ def _check_settings(
             raise ValueError(f"{name} must be a positive number or None, got {value!r}")
 
 
-def _seed(random_state: int | np.random.RandomState | None) -> int:
+def seed_of(random_state: int | np.random.RandomState | None) -> int:
+    """The seed that a random_state stands for; None is a fixed one."""
     if random_state is None:
         return 0
     if isinstance(random_state, Integral) and 0 <= int(random_state) < 1 << 32:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.certificate import Certificate, Certifier
 from fastsum.prepare import Prepared
 from fastsum.result import Status
 from fastsum.solvers._driver import Run
@@ -12,8 +13,6 @@ from fastsum.solvers._method import State, Weights
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.phases._phase import Phase
-
-ROUNDING = 8 * EPS  # of an objective
 
 
 class Rounds(Run):
@@ -33,9 +32,9 @@ class Rounds(Run):
         super().__init__(problem, method, certifier, state, tol, refine=True, mend=True)  # type: ignore[arg-type]
         self.prepared = prepared
 
-    def certify_start(self) -> None:
+    def certify_start(self, margins: npt.NDArray[np.float64] | None = None) -> None:
         """Certifies given coefficients; a start that is not finite or far out is left for null."""
-        start = self.certifier(self.state["weights"])
+        start = self.certifier(self.state["weights"], margins)
         if start.finite:
             self._accept(self.state["weights"], start)
         else:
@@ -81,7 +80,8 @@ class Rounds(Run):
         self.state["passes"] += passes
         there = self.certifier(W)
         with np.errstate(invalid="ignore"):
-            better = there.objective <= here.objective + ROUNDING * np.abs(here.objective)
+            rounding = self.certifier.rounding * np.abs(here.objective)
+            better = there.objective <= here.objective + rounding
         if not better.all():
             columns = np.repeat(~better, self.problem.columns.n_outputs)
             W[:, columns] = start[:, columns]

@@ -3,9 +3,10 @@
 Every phase maps a certified point to a better one (`phases/`); docs/auto.md tells the rule with a
 figure. In short: data too large for a cache are rewritten once (`fastsum/prepare.py`); an l1
 penalty is solved by working sets, on a sample first where the rows are many and the outputs
-separate; anything smooth by truncated Newton, after a few epochs of preconditioned SVRG where the
-data are large and sparse, after Newton on growing samples of the rows where they are many and
-dense, and in the space of the rows where those are few.
+separate; anything smooth by truncated Newton, after a few epochs where the data are large and
+sparse (of dual ascent if rows are easy beside the penalty, else of preconditioned SVRG), after
+Newton on growing samples of the rows where they are many and dense, and in the space of the rows
+where those are few.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import Phase
 from fastsum.solvers.phases._preconditioner import MOST_EXACT
 from fastsum.solvers.phases.coupled_set import CoupledSet
+from fastsum.solvers.phases.dual_epochs import DualEpochs
 from fastsum.solvers.phases.epochs import Epochs
 from fastsum.solvers.phases.growing_samples import CoupledSamples, GrowingSamples
 from fastsum.solvers.phases.lbfgs import LBFGS
@@ -65,9 +67,25 @@ class Auto:
         self._coupled = problem.columns.n_outputs > 1 and unknowns > MOST_EXACT
         self._descend = self._coupled and unknowns <= MOST_LBFGS
         self._epochs_left = 0
-        if Epochs.pays(problem, n_threads):
+        self._dual_first = not self._samples_first and DualEpochs.pays(problem, n_threads)
+        if self._dual_first:
+            self._phases[DualEpochs] = DualEpochs(problem, certifier, n_threads, seed)
+        elif Epochs.pays(problem, n_threads):
             self._epochs_left = MOST_EPOCHS
             self._phases[Epochs] = Epochs(problem, certifier, n_threads, seed)
+
+    def use(self, problem: Problem) -> None:
+        """Goes on from here under another penalty of the same kind: what is for far starts is over.
+
+        Separate outputs with an l1 part are few columns, and stay so.
+        """
+        self.problem = problem
+        self._sample_first = self._samples_first = self._dual_first = self._descend = False
+        self._epochs_left, self._last_gain, self._idle = 0, np.inf, 0
+        self._few_rows = RowSpaceNewton.serves(problem)
+        self._arguments = problem, *self._arguments[1:]
+        for phase in self._phases.values():
+            phase.use(problem)
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -98,6 +116,8 @@ class Auto:
             return self._phase(GrowingSamples)
         if self._descend:
             return self._phase(LBFGS)
+        if self._dual_first:
+            return self._phase(DualEpochs)
         if self._epochs_left > 0:
             return self._phase(Epochs)
         return self._phase(NewtonCG)
@@ -124,6 +144,8 @@ class Auto:
             self._few_rows = self._idle < 2
         elif isinstance(phase, NewtonCG) and self._coupled and worse.any():
             self._descend = True
+        elif isinstance(phase, DualEpochs):
+            self._dual_first = gain > 0 and not (phase.slow or worse.any())
         elif isinstance(phase, Epochs):
             self._epochs_left -= 1
             if not worse.any():

@@ -7,6 +7,7 @@
 #include "../descent.hpp"
 #include "../kernels.hpp"
 #include "../pivots.hpp"
+#include "../solvers/dual_epoch.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/svrg.hpp"
 #include "../solvers/svrg_epoch.hpp"
@@ -46,6 +47,10 @@ static Status epoch(const RowBlock* block, const EpochArgs* a) {
   return with_rows(*block, [&](const auto& X) { svrg_epoch(X, *a, block->n_cols); });
 }
 
+static Status dual(const RowBlock* block, DualEpochArgs* a) {
+  return with_rows(*block, [&](const auto& X) { a->gap = dual_epoch(X, *a, block->n_cols); });
+}
+
 extern const Kernels table;
 const Kernels table = {
   FASTSUM_TEXT(FASTSUM_LEVEL),
@@ -70,6 +75,7 @@ const Kernels table = {
   column_descent,
   coupled_descent,
   epoch,
+  dual,
   steps,
 };
 

@@ -81,7 +81,7 @@ class Huber:
     def value(self, y, z):
         r = np.abs(z[:, 0] - y)
         beyond = np.maximum(r - self.delta, 0.0)
-        return (r**2 - beyond**2) / 2
+        return np.minimum(r, self.delta) * (r + beyond) / 2  # (r^2 - beyond^2) / 2 as a product
 
     def derivative(self, y, z):
         return np.clip(z - y[:, None], -self.delta, self.delta)

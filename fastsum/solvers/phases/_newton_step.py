@@ -1,4 +1,4 @@
-"""What the Newton phases share: the curvature, and what becomes of a step that was too long."""
+"""What becomes of a Newton step that was too long, and what a full one proves."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ class NewtonStep(Phase):
         self._failed, self._shortened, self._far = False, False, False
         self._residual: FloatArray = np.zeros(problem.columns.n_problems)  # squared norms, (B,)
         self._model: tuple[FloatArray, FloatArray, FloatArray] | None = None  # u, l'', z
+
+    def use(self, problem: Problem) -> None:
+        """Nothing of the last step holds any more."""
+        super().use(problem)
+        self._curvature = RaisedCurvature(problem, self.certifier)
+        self._failed, self._shortened, self._far, self._model = False, False, False, None
 
     def _full(self, start: FloatArray, delta: FloatArray, c: FloatArray) -> Weights:
         """start + delta, kept for a shorter step; c (n, K) is the curvature of the model."""

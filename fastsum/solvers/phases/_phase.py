@@ -23,6 +23,10 @@ class Phase(ABC):
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         self.problem, self.certifier, self.n_threads = problem, certifier, n_threads
 
+    def use(self, problem: Problem) -> None:
+        """Goes on with the same data under another penalty."""
+        self.problem = problem
+
     @abstractmethod
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int

@@ -85,6 +85,11 @@ class BlockPreconditioner:
                 own = np.asfortranarray(own[sample] * step)
                 self.factors = [self._factor(self._block(A, own[:, k], k)) for k in range(K)]
 
+    def use(self, problem: Problem) -> None:
+        """Follows another penalty outside the block, whose curvature is large beside it."""
+        self.diagonal = np.maximum(self.diagonal - self.problem.l2 + problem.l2, SMALLEST)
+        self.problem = problem
+
     def _couples(self, unknowns: float, budget: float) -> bool:
         """Whether one block for all outputs is small, and cheap or needed."""
         cost = FLOP * unknowns**2 * (self.problem.rows.n_rows + unknowns / 3.0)
@@ -117,14 +122,17 @@ class BlockPreconditioner:
 
     def _block(self, A: Submatrix, weight: FloatArray, k: int) -> FloatArray:
         """The Hessian of output k on the hot columns and the intercept."""
-        p, free = len(self.hot), self.problem.fit_intercept
+        p = len(self.hot)
         H = np.empty((p, p))
         A.gram(weight, H, 0, None)
         H[np.diag_indices(p)] += self.problem.l2[k]
-        if not free:
+        if not self.problem.fit_intercept:
             return H
-        ones = A.transposed(weight)[:, None]
-        return np.block([[H, ones], [ones.T, np.full((1, 1), weight.sum())]])
+        bordered = np.empty((p + 1, p + 1))
+        bordered[:p, :p] = H
+        bordered[p, :p] = bordered[:p, p] = A.transposed(weight)
+        bordered[p, p] = weight.sum()
+        return bordered
 
     def _couple(self, A: Submatrix, c: FloatArray) -> FloatArray:
         """diag(c) - c c' / s of every row: all outputs of all columns in one block."""

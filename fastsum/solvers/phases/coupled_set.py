@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
-from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._coupled_model import Coefficients, CoupledQuadratic, Ids
 from fastsum.solvers.phases._curvature import RADIUS, WIDER, raise_own_class
@@ -33,7 +33,7 @@ GROWTH, NEAR = 2, 0.95  # times the support; of l1: what may violate soon
 SHARP, ROUGH = 0.1, 0.6  # of the gap at the start of a step: that of its model at the end
 TRUSTED = 0.1  # error of a prediction from which models are minimised sharply
 PART = 0.3  # of the gap wanted: accuracy of a model that needs no more
-HALVINGS, ROUNDING = 30, 8 * EPS
+HALVINGS = 30
 
 
 class CoupledSet(Phase):
@@ -51,6 +51,11 @@ class CoupledSet(Phase):
         self._ids: Ids = np.empty(0, dtype=np.int64)
         self._block: _kernels.Block | None = None
         self._expected: tuple[float, float] | None = None  # F before a full step, what it gains
+
+    def use(self, problem: Problem) -> None:
+        """The copy of the columns stays."""
+        super().use(problem)
+        self._expected, self._tighter = None, 1.0
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -142,7 +147,7 @@ class CoupledSet(Phase):
             if slope is None:
                 break  # the certificate tells
             gain = F - float(self.certifier.value_along(slope, length, point)[0])
-            if gain >= 1e-4 * length * predicted - ROUNDING * abs(F):
+            if gain >= 1e-4 * length * predicted - self.certifier.rounding * abs(F):
                 break
             length *= 0.5
         self._expected = (F, predicted) if length == 1.0 else None
@@ -153,7 +158,7 @@ class CoupledSet(Phase):
     def _judge(self, gain: float, predicted: float, F: float) -> None:
         """What a full step says of the next model."""
         self._radius *= WIDER
-        rounding = ROUNDING * abs(F)
+        rounding = self.certifier.rounding * abs(F)
         self._trusted = abs(gain - predicted) <= TRUSTED * predicted + rounding
         # the gap of a model is not the certificate's
         self._tighter = 1.0 if gain > rounding else 0.1 * self._tighter

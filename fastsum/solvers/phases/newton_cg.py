@@ -68,6 +68,15 @@ class NewtonCG(NewtonStep):
         self._products = max(self._products, products)
         return self._full(w, delta, c), products
 
+    def use(self, problem: Problem) -> None:
+        """A preconditioner that is exact on all columns is lost, another follows the penalty."""
+        super().use(problem)
+        if self._preconditioner is not None:
+            if self._preconditioner.whole:
+                self._preconditioner, self._passes = None, FIRST
+            else:
+                self._preconditioner.use(problem)
+
     def _gradient(self, w: FloatArray) -> FloatArray:
         """The gradient of F on the face of the signs of w, (d + 1, K); exact b has slope 0."""
         problem, g = self.problem, np.zeros(w.shape)

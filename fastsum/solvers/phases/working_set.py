@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels
-from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._gram import Gram
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
+from fastsum.solvers.phases._separate import SeparateLoss
 from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
@@ -83,13 +83,21 @@ class WorkingSet(Phase):
             _State(on_path=dense and problem.rows.n_cols > SMALL)
             for _ in range(problem.columns.n_problems)
         ]
-        self._tasks: dict[int, _kernels.Task] = {}
+        self._losses: dict[int, SeparateLoss] = {}
         self._deviation: FloatArray | None = None
         self._mean: FloatArray | None = None
         s = problem.sample_weight
         n, S = problem.rows.n_rows, problem.total_weight
         self.weight = np.full(n, 1.0 / S) if s is None else s / S
         self._gram = Gram(self.weight, problem.fit_intercept)  # the squared loss's
+
+    def use(self, problem: Problem) -> None:
+        """Sets and Gram matrices stay; what was proven to be zero is not any more."""
+        super().use(problem)
+        self._losses = {}
+        for state in self._states:
+            state.alive, state.screened, state.tighter = None, np.inf, 1.0
+            state.on_path = False
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -250,15 +258,11 @@ class WorkingSet(Phase):
 
     # ---- other losses
 
-    def task(self, b: int) -> _kernels.Task:
-        """Loss, labels and weights of one problem."""
-        if b not in self._tasks:
-            problem, s = self.problem, self.problem.sample_weight
-            y = problem.labels_of(b)
-            self._tasks[b] = _kernels.Task(
-                problem.loss.core_id, problem.loss.core_param, 1, 1, "shared", y, s
-            )
-        return self._tasks[b]
+    def loss(self, b: int) -> SeparateLoss:
+        """The loss of one problem."""
+        if b not in self._losses:
+            self._losses[b] = SeparateLoss(self.problem, b, self.n_threads)
+        return self._losses[b]
 
     def _newton(
         self, b: int, state: _State, x: FloatArray, intercept: float, l1: float, accuracy: float
@@ -280,7 +284,8 @@ class WorkingSet(Phase):
             delta = x_new - x
             z_step = A.margins(delta, shift)
             predicted = local.predicted(x, x_new, z_step)
-            length, rounding = 1.0, 8 * EPS * abs(value)  # the gap tells where the values do not
+            # the gap tells where the values do not
+            length, rounding = 1.0, self.certifier.rounding * abs(value)
             while length > SHORTEST and predicted <= rounding:
                 trial, z_new = x + length * delta, z + length * z_step
                 new_value = local.evaluate(z_new, trial)
@@ -311,43 +316,28 @@ class _Local:
         problem = phase.problem
         assert state.columns is not None
         self.A, self.state, self.n_threads = state.columns, state, phase.n_threads
-        self.weight, self.task, self.S = phase.weight, phase.task(b), problem.total_weight
+        self.weight, self.loss, self.free = phase.weight, phase.loss(b), problem.fit_intercept
         self.l1, self.l2 = l1, float(problem.penalty.l2[b])
-        self.curvature, self.free = problem.loss.curvature, problem.fit_intercept
         n, p = problem.rows.n_rows, len(state.ids)
         self.stored, self.stride = phase.fits(p), 1
         if not problem.rows.sparse:  # one sweep over fewer rows than columns costs less than H
             self.stored = self.stored and n >= p
         if self.stored:
             self.stride = max(1, int(n / max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)))
-        self.u = np.empty((problem.rows.n_rows, 1))
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
         """F at margins z (n,) and coefficients x; keeps the derivatives."""
-        sums, work = np.zeros((self.n_threads, 3)), np.empty(self.n_threads * 3)
-        _kernels.loss_terms(self.task, z, np.zeros(1), self.u, False, sums, work, self.n_threads)
-        value, slope, _ = sums.sum(axis=0)
-        self.slope = float(slope) / self.S if self.free else 0.0
-        return float(value) / self.S + self._penalty(x)
+        return self.loss.value(z) + self._penalty(x)
 
     def _penalty(self, x: FloatArray) -> float:
         return float(self.l1 * np.abs(x).sum() + 0.5 * self.l2 * (x @ x))
-
-    def curvatures(self, z: FloatArray) -> FloatArray:
-        """l''(z_i) (n,), raised where a row would want to move further than the radius."""
-        h, work = np.empty(len(z)), np.empty(self.n_threads)
-        _kernels.loss_curvature(self.task, z, np.zeros(1), h, work, self.n_threads)
-        least = np.abs(self.u[:, 0])
-        least /= self.state.radius
-        np.minimum(least, self.curvature, out=least)
-        return np.maximum(h, least, out=h)
 
     def model(self, z: FloatArray, x: FloatArray, fresh: bool) -> float:
         """Takes the quadratic model at margins z; its duality gap at x.
 
         Its Hessian may be older unless `fresh`.
         """
-        u, h = self.u[:, 0], self.curvatures(z)
+        u, h = self.loss.u, self.loss.curvature(z, self.state.radius)
         self.g = self.A.transposed(u * self.weight)
         np.divide(u * u, h, out=u, where=h > 0)  # evaluate fills u again
         self.size = float(self.weight @ u)
@@ -384,21 +374,21 @@ class _Local:
         gram, q, x_new = self.gram, self.g.copy(), x.copy()
         size = self.size
         if gram.centred:
-            q -= gram.mean * self.slope
-            size -= self.slope**2 / gram.total
+            q -= gram.mean * self.loss.slope
+            size -= self.loss.slope**2 / gram.total
         if self.stored:
-            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, len(self.u))
+            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, len(self.weight))
         else:
             mean = gram.mean if gram.centred else None
             model = ImplicitQuadratic(self.A, gram.weight, mean, self.l1, self.l2)
             model.minimise(q, x_new, size, accuracy)
         self.shift = 0.0
         if gram.centred:
-            self.shift = float(-self.slope / gram.total - gram.mean @ (x_new - x))
+            self.shift = float(-self.loss.slope / gram.total - gram.mean @ (x_new - x))
         return x_new, self.shift
 
     def predicted(self, x: FloatArray, x_new: FloatArray, z_step: FloatArray) -> float:
         """What the model says F gains from x to x_new, negative."""
-        linear = float(self.g @ (x_new - x)) + self.slope * self.shift
+        linear = float(self.g @ (x_new - x)) + self.loss.slope * self.shift
         quadratic = 0.5 * float(np.einsum("i,i,i", self.h, z_step, z_step))
         return linear + quadratic + self._penalty(x_new) - self._penalty(x)

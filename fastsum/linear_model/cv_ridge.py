@@ -1,0 +1,310 @@
+"""RidgeCV: ridge regression that chooses alpha by cross-validation or leave-one-out."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import _fit_context
+from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _raise_for_params,
+    _routing_enabled,
+)
+
+from fastsum.data import as_rows
+from fastsum.linear_model._base import POSITIVE, Array, Constraints
+from fastsum.linear_model._cv import (
+    CV_CONSTRAINTS,
+    CrossValidated,
+    FoldScorer,
+    KnownMargins,
+    choose,
+    make_folds,
+    route,
+    takes_weights,
+)
+from fastsum.linear_model._docs import documented
+from fastsum.linear_model._leave_one_out import LeaveOneOut
+from fastsum.linear_model.regressors import Ridge
+from fastsum.problem import FloatArray, Problem
+from fastsum.result import Result
+from fastsum.threads import blas_threads, resolve_n_threads
+
+
+class _FoldModel(KnownMargins, Ridge):
+    """The model of a fold as scorers see it."""
+
+
+@documented
+class RidgeCV(CrossValidated, Ridge):
+    """Ridge regression that chooses alpha, by leave-one-out from one decomposition or by folds.
+
+    Parameters
+    ----------
+    alphas : float or array-like of shape (n_alphas,), default=(0.1, 1.0, 10.0)
+        Strengths of the penalty, > 0, or with folds >= 0, in their order.
+    <p:fit_intercept>
+    scoring : str or callable, default=None
+        A scorer's name or ``scorer(estimator, X, y)``, higher is better; None is the negative mean
+        squared error for leave-one-out and R^2 for folds.
+    cv : int, cross-validation generator or iterable, default=None
+        None is leave-one-out, from a decomposition of X in time n d min(n, d); else a number of
+        folds, a splitter of scikit-learn's or (train, test) splits.
+    gcv_mode : {"auto", "svd", "eigen"}, default=None
+        Of leave-one-out: "svd" decomposes a dense X itself, the others its Gram matrix.
+    store_cv_results : bool, default=False
+        Whether to keep `cv_results_`; for leave-one-out only.
+    alpha_per_target : bool, default=False
+        Whether to choose an alpha for each target; for leave-one-out only.
+    <p:tol>
+    max_iter : int, default=None
+        Most passes over the data; None is 1000.
+    <p:solver>
+    <p:random_state>
+    <p:n_jobs>
+    <p:verbose>
+    <p:selection_rule>
+
+    Attributes
+    ----------
+    <a:coef_regressor>
+    <a:intercept_regressor>
+    alpha_ : float or ndarray of shape (n_targets,)
+        The alpha chosen, or that of each target.
+    best_score_ : float or ndarray of shape (n_targets,)
+        Its score.
+    cv_results_ : ndarray of shape (n_samples, n_alphas) or (n_samples, n_targets, n_alphas)
+        Squared errors of the rows left out, or their predictions if there is a `scoring`; only if
+        `store_cv_results`.
+    n_iter_ : ndarray of shape (n_targets,)
+        Passes over the data of the last fit, a decomposition among them; the targets share them.
+    <a:common>
+
+    See Also
+    --------
+    Ridge : With alpha given.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastsum import RidgeCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = RidgeCV(alphas=[1e-3, 1e-2, 1e-1, 1]).fit(X, y)
+    >>> model.alpha_, round(model.score(X, y), 4)
+    (0.01, 0.5166)
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **CV_CONSTRAINTS,
+        "max_iter": [Interval(Integral, 0, None, closed="left"), None],
+        "alphas": ["array-like", POSITIVE],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "gcv_mode": [StrOptions({"auto", "svd", "eigen"}), None],
+        "store_cv_results": ["boolean"],
+        "alpha_per_target": ["boolean"],
+    }
+    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
+
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        fit_intercept: bool = True,
+        scoring: Any = None,
+        cv: Any = None,
+        gcv_mode: str | None = None,
+        store_cv_results: bool = False,
+        alpha_per_target: bool = False,
+        tol: float = 1e-4,
+        max_iter: int | None = None,
+        solver: str = "auto",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        selection_rule: str = "best",
+    ):
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.gcv_mode = gcv_mode
+        self.store_cv_results = store_cv_results
+        self.alpha_per_target = alpha_per_target
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.selection_rule = selection_rule
+
+    def _strengths(self, total_weight: float) -> tuple[Any, Any]:
+        return self.alpha_ / total_weight, 0.0
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        **params: Any,
+    ) -> Any:
+        """Chooses alpha and fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows; never modified. float32 and CSR are kept as they are.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights >= 0 of the fits and, where the scorer takes them, of the scores.
+        **params : dict
+            What metadata routing hands to the splitter and the scorer.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        _raise_for_params(params, self, "fit")
+        if self.cv is not None and self.store_cv_results:
+            raise ValueError("cv!=None and store_cv_results=True are incompatible")
+        if self.cv is not None and self.alpha_per_target:
+            raise ValueError("cv!=None and alpha_per_target=True are incompatible")
+        alphas, scorer = self._grid(), self._get_scorer()
+        X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
+        weights = self._check_weights(sample_weight, len(y))
+        self.alpha_: Any = 0.0  # until one is chosen
+        base = self._base_problem(as_rows(X, validated=True), y, weights)
+        routed, start = route(self, weights, params), None
+        if self.cv is None:
+            start = self._leave_one_out(X, y, weights, alphas, scorer, routed.scorer.score)
+        else:
+            to_scorer = routed.scorer.score
+            if not _routing_enabled() and to_scorer and not takes_weights(scorer):
+                to_scorer = {}
+            splits = check_cv(self.cv).split(X, y, **routed.splitter.split)
+            folds = make_folds(splits, len(y), weights)
+            grids = [[(alpha / f.weights.sum(), 0.0) for alpha in alphas] for f in folds]
+            results = self._solve_folds(base, folds, grids)
+            score = FoldScorer(scorer, X, y, to_scorer, self.n_jobs)
+            scores = np.array(
+                [
+                    score(fold.test, found, map(self._model, found, alphas, [y] * len(alphas)))
+                    for fold, found in zip(folds, results, strict=True)
+                ]
+            )
+            at = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
+            self.alpha_ = float(alphas[at])
+            self.best_score_: Any = float(scores[:, at].mean())
+        problem: Problem = base.with_penalty(*self._strengths(base.total_weight))
+        self._unpack(self._solve(problem, start), y)
+        if start is not None:
+            self.n_iter_ += 1  # the decomposition
+        return self
+
+    def _grid(self) -> FloatArray:
+        """The alphas, (n_alphas,)."""
+        given = [self.alphas] if np.ndim(self.alphas) == 0 else list(self.alphas)
+        if not given:
+            raise ValueError("alphas is empty; give at least one value")
+        bounds = {"min_val": 0.0, "include_boundaries": "neither" if self.cv is None else "left"}
+        for k, alpha in enumerate(given):
+            check_scalar(alpha, f"alphas[{k}]" if len(given) > 1 else "alphas", Real, **bounds)
+        return np.asarray(given, dtype=np.float64)
+
+    def _leave_one_out(
+        self,
+        X: Any,
+        y: Array,
+        weights: Array | None,
+        alphas: FloatArray,
+        scorer: Any,
+        params: dict[str, Any],
+    ) -> tuple[FloatArray, FloatArray]:
+        """Sets alpha_, best_score_ and cv_results_; the model of all rows."""
+        targets = y.reshape(len(y), -1).astype(np.float64)
+        shape = (*targets.shape, len(alphas))
+        with blas_threads(resolve_n_threads(self.n_jobs), X.shape[0] * X.shape[1]):
+            double = X.astype(np.float64, copy=False)
+            fits = LeaveOneOut(double, targets, weights, self.fit_intercept, self.gcv_mode == "svd")
+            if self.scoring is None:
+                found = np.stack([fits.scaled_errors(a) ** 2 for a in alphas], axis=-1)
+                per_target = -np.swapaxes(found, 0, 1)  # the rows are the folds
+            else:
+                found = np.stack([fits.predictions(a) for a in alphas], axis=-1)
+                per_target = self._scored(X, y, found, alphas, scorer, params)
+            if self.alpha_per_target and shape[1] > 1:
+                none, rule = np.zeros(len(alphas)), self.selection_rule
+                at = [choose(scores, alphas, none, rule) for scores in per_target]
+                self.alpha_ = alphas[at]
+                means = per_target.mean(axis=1)
+                self.best_score_ = means[np.arange(len(at)), at]
+            else:
+                scores = per_target.mean(axis=0)
+                best = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
+                self.alpha_, self.best_score_ = float(alphas[best]), float(scores[:, best].mean())
+            if self.store_cv_results:
+                kept = found if y.ndim == 2 else found[:, 0]
+                single = X.dtype == np.float32
+                self.cv_results_ = kept.astype(np.float32 if single else np.float64, copy=False)
+            coef, intercept = fits.model(np.broadcast_to(self.alpha_, shape[1]))
+        return (coef if shape[1] > 1 else coef[:, 0]), intercept
+
+    def _scored(
+        self,
+        X: Any,
+        y: Array,
+        predictions: FloatArray,
+        alphas: FloatArray,
+        scorer: Any,
+        params: dict[str, Any],
+    ) -> FloatArray:
+        """The scores of leave-one-out predictions (n, B, n_alphas), (B or 1, 1, n_alphas)."""
+        parts = [(y, predictions)]
+        if self.alpha_per_target and predictions.shape[1] > 1:
+            parts = [(y[:, b], predictions[:, b : b + 1]) for b in range(y.shape[1])]
+        scores = np.empty((len(parts), 1, len(alphas)))
+        for part, (truth, found) in enumerate(parts):
+            for k, alpha in enumerate(alphas):
+                model = _FoldModel(alpha)
+                model.coef_ = np.zeros((*truth.shape[1:], X.shape[1]))  # read for its shape
+                model._known = X, found[..., k]
+                scores[part, 0, k] = scorer(model, X, truth, **params)
+        return scores
+
+    def _model(self, result: Result, alpha: float, y: Array) -> _FoldModel:
+        """The model of a fold, fitted."""
+        model = _FoldModel(alpha, fit_intercept=self.fit_intercept)
+        model.n_features_in_ = self.n_features_in_
+        model._unpack(result, y)
+        return model
+
+    def _get_scorer(self) -> Any:
+        if self.scoring is not None:
+            return check_scoring(self, scoring=self.scoring)
+        scorer = get_scorer("r2")
+        return scorer.set_score_request(sample_weight=True) if _routing_enabled() else scorer
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Which parameters of fit go to the splitter and the scorer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Their requests.
+        """
+        to_scorer = MethodMapping().add(caller="fit", callee="score")
+        to_splitter = MethodMapping().add(caller="fit", callee="split")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        router.add(scorer=self._get_scorer(), method_mapping=to_scorer)
+        return router.add(splitter=self.cv, method_mapping=to_splitter)
