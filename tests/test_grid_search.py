@@ -215,7 +215,7 @@ def test_other_parameters_are_groups_of_their_own(solved):
 @pytest.mark.parametrize("scoring", [
     {"ll": "neg_log_loss", "auc": "roc_auc", "acc": "accuracy"},
     ["neg_log_loss", "roc_auc"],
-    lambda estimator, data, y: {"a": estimator.score(data, y), "b": np.abs(estimator.coef_).sum()},
+    lambda model, data, y: {"a": model.score(data, y), "b": np.abs(model.coef_).sum() / 100},
 ], ids=["dict", "list", "callable"])  # fmt: skip
 @pytest.mark.parametrize("train", [False, True])
 def test_several_metrics(scoring, train):
@@ -513,6 +513,9 @@ def test_foreign_estimators_are_fitted_by_scikit_learn(solved):
     assert_same(fast, plain, atol=0)
     nested = FastGridSearchCV(GridSearchCV(fastsum.Ridge(), {"alpha": [1.0]}), {"cv": [2, 3]})
     nested.fit(X, TARGET)
+    # class_weight alone is not enough: the estimator must have an alpha or C of its own
+    own_grid = fastsum.LogisticRegressionCV(Cs=[0.1, 1.0], **TIGHT)
+    assert_same(*searches(own_grid, {"class_weight": [None, "balanced"]}, X, BINARY, cv=3))
     assert solved["shared"] == []
 
 

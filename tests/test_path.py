@@ -164,9 +164,6 @@ def test_classes_and_names_are_kept():
     np.testing.assert_array_equal(again.coefs[2].toarray(), found.coefs[2].toarray())
 
 
-@pytest.mark.xfail(
-    reason="at alpha_max nothing is left to gain, and the floor is warned of", strict=False
-)
 @pytest.mark.parametrize(("loss", "y"), CASES, ids=case_id)
 def test_default_path_is_quiet(loss, y):
     with warnings.catch_warnings():
