@@ -91,6 +91,10 @@ class FastGridSearchCV(GridSearchCV):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Of the best estimator.
 
+    See Also
+    --------
+    one_standard_error : A rule for `refit`.
+
     Notes
     -----
     Settings of the estimator mean what they mean in scikit-learn's search, where each fit is that
@@ -98,10 +102,6 @@ class FastGridSearchCV(GridSearchCV):
     is the seed of all. Shared fits end by the same rule as separate ones, each certified within
     `tol`, so scores agree to the accuracy that `tol` asks for. Not shared, because they change how
     one problem is solved, are fits with `step_size`, `sampling` or ``max_iter=0``.
-
-    See Also
-    --------
-    one_standard_error : A rule for `refit`.
 
     Examples
     --------
