@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import make_scorer, mean_squared_error
+from sklearn.metrics import accuracy_score, make_scorer, mean_squared_error
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -153,10 +153,10 @@ def test_scores_are_those_of_scikit_learn():
 
 def test_each_candidate_of_a_fold_is_fitted_as_by_itself():
     """All attributes of a fit, seen by a scorer that keeps the estimators."""
-    kept = []
+    kept = {}
 
     def keep(estimator, data, y):
-        kept.append(estimator)
+        kept[estimator.C, estimator.class_weight, data.index[0]] = estimator
         return estimator.score(data, y)
 
     frame = pd.DataFrame(X, columns=list("abcdef"))
@@ -164,10 +164,12 @@ def test_each_candidate_of_a_fold_is_fitted_as_by_itself():
     base = fastsum.LogisticRegression(random_state=np.random.RandomState(1), **TIGHTER)
     grid = {"C": [0.1, 1.0], "class_weight": ["balanced", None]}
     FastGridSearchCV(base, grid, scoring=keep, cv=3, refit=False).fit(frame, y)
-    fitted, kept = kept, []
+    fitted, kept = kept, {}
     GridSearchCV(base, grid, scoring=keep, cv=3, refit=False).fit(frame, y)
-    for a, b in zip(fitted, kept, strict=True):
-        assert type(a) is type(b) and a.C == b.C and a.class_weight == b.class_weight
+    assert len(fitted) == 12 and fitted.keys() == kept.keys()
+    for key, a in fitted.items():
+        b = kept[key]
+        assert type(a) is type(b)
         assert set(vars(a)) == set(vars(b)) - {"_last"} and a.fit.__func__ is b.fit.__func__
         for name in ("coef_", "intercept_", "objective_"):
             assert np.asarray(getattr(a, name)).dtype == np.asarray(getattr(b, name)).dtype
@@ -213,7 +215,7 @@ def test_other_parameters_are_groups_of_their_own(solved):
 @pytest.mark.parametrize("scoring", [
     {"ll": "neg_log_loss", "auc": "roc_auc", "acc": "accuracy"},
     ["neg_log_loss", "roc_auc"],
-    lambda estimator, data, y: {"a": estimator.score(data, y), "b": np.abs(estimator.coef_).sum()},
+    lambda model, data, y: {"a": model.score(data, y), "b": np.abs(model.coef_).sum() / 100},
 ], ids=["dict", "list", "callable"])  # fmt: skip
 @pytest.mark.parametrize("train", [False, True])
 def test_several_metrics(scoring, train):
@@ -246,7 +248,7 @@ def test_refit_by_a_callable_and_none():
 class Scaled(TransformerMixin, BaseEstimator):
     """Counts its fits."""
 
-    fits = 0
+    fits = transforms = 0
 
     def __init__(self, by=1.0):
         self.by = by
@@ -257,6 +259,7 @@ class Scaled(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
+        Scaled.transforms += 1
         return X / self.scale_
 
 
@@ -267,14 +270,24 @@ def test_pipeline_fits_its_transformers_once_a_fold_and_setting(solved):
         "fit__C": [0.1, 1.0, 10.0],
         "fit__fit_intercept": [True, False],
     }
-    Scaled.fits = 0
+    Scaled.fits = Scaled.transforms = 0
     fast = FastGridSearchCV(pipeline, grid, cv=3, refit=False, return_train_score=True)
     fast.fit(X, BINARY)
     assert Scaled.fits == 3 * 2
+    assert Scaled.transforms == 3 * 2 * 3  # to fit, to score the rows held out and those of the fit
     assert solved == {"shared": [3] * (3 * 2 * 2), "alone": 0}
     plain = GridSearchCV(pipeline, grid, cv=3, refit=False, return_train_score=True)
     assert_same(fast, plain.fit(X, BINARY))
     assert Scaled.fits == 3 * 2 + 36
+
+
+def test_transformers_that_work_in_place():
+    """Scaling twice what was scaled already would show."""
+    scaler = StandardScaler(copy=False)
+    pipeline = Pipeline([("first", scaler), ("fit", fastsum.Ridge(**TIGHT))])
+    grid = {"first__with_std": [True, False], "fit__alpha": [0.1, 1.0, 10.0]}
+    settings = {"cv": 3, "scoring": ["r2", "neg_max_error"], "refit": "r2"}
+    assert_same(*searches(pipeline, grid, X.copy(), TARGET, **settings))
 
 
 def test_steps_of_a_pipeline_can_be_searched():
@@ -316,13 +329,13 @@ def test_sample_weight_and_groups():
 def test_metadata_routing_reaches_fit_score_and_splitter():
     with sklearn.config_context(enable_metadata_routing=True):
         estimator = fastsum.LogisticRegression(**TIGHT)
-        estimator.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        estimator.set_fit_request(sample_weight=True)
         pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), estimator)
         params = {"sample_weight": WEIGHTS, "groups": GROUPS}
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        settings = {"params": params, "scoring": scorer, "cv": GroupKFold(3)}
         for model, name in ((estimator, "C"), (pipeline, "logisticregression__C")):
-            fast, plain = searches(
-                model, {name: [0.1, 1.0]}, X, BINARY, params=params, cv=GroupKFold(3)
-            )
+            fast, plain = searches(model, {name: [0.1, 1.0]}, X, BINARY, **settings)
             assert_same(fast, plain)
 
 
@@ -472,11 +485,37 @@ def test_settings_that_cannot_be_shared(settings, solved):
     assert_same(fast, plain)
 
 
+def test_problems_of_a_fold_and_class_weight_share_their_weights(monkeypatch):
+    """By them the solver knows which problems are of one path."""
+    weights, solve_many = [], _many.solve_many
+
+    def many(problems, *args, **kwargs):
+        weights.extend(problem.sample_weight for problem in problems)
+        return solve_many(problems, *args, **kwargs)
+
+    monkeypatch.setattr(_many, "solve_many", many)
+    grid = {"C": [0.1, 1.0, 2.0], "class_weight": [None, "balanced"]}
+    FastGridSearchCV(fastsum.LogisticRegression(), grid, cv=4).fit(X, BINARY)
+    assert len(weights) == 4 * 6 and len(set(map(id, weights))) == 4 * 2
+
+
+def test_warm_start_carries_nothing_between_the_fits():
+    estimator = fastsum.ElasticNet(warm_start=True, **TIGHT)
+    fast, plain = searches(estimator, {"alpha": ALPHAS}, X, TARGET)
+    assert_same(fast, plain)
+    best = fast.best_estimator_
+    n_iter = best.n_iter_
+    assert best.fit(X, TARGET).n_iter_ <= n_iter  # its own fits go on from each other
+
+
 def test_foreign_estimators_are_fitted_by_scikit_learn(solved):
     fast, plain = searches(Ridge(), {"alpha": [0.1, 1.0]}, X, TARGET)
     assert_same(fast, plain, atol=0)
     nested = FastGridSearchCV(GridSearchCV(fastsum.Ridge(), {"alpha": [1.0]}), {"cv": [2, 3]})
     nested.fit(X, TARGET)
+    # class_weight alone is not enough: the estimator must have an alpha or C of its own
+    own_grid = fastsum.LogisticRegressionCV(Cs=[0.1, 1.0], **TIGHT)
+    assert_same(*searches(own_grid, {"class_weight": [None, "balanced"]}, X, BINARY, cv=3))
     assert solved["shared"] == []
 
 
@@ -519,6 +558,32 @@ def test_the_threads_of_a_shared_fit(monkeypatch):
             fastsum.Ridge(n_jobs=own), {"alpha": [0.1, 1.0]}, n_jobs=of_search, cv=2
         ).fit(X, TARGET)
     assert seen == [None, 2, 1]
+
+
+@pytest.mark.parametrize("values", [1, 10**6])
+def test_margins_are_found_together(values, monkeypatch):
+    """In few passes, for the very X only, with the numbers of each estimator alone."""
+    models = [fastsum.LogisticRegression(C=c).fit(X, CLASSES) for c in (0.1, 1.0)]
+    models.append(fastsum.FiniteSumClassifier("squared_hinge").fit(X, BINARY))
+    expected = [model.decision_function(X) for model in models]
+    passes, margins_of = [], _many.margins_of
+
+    def counted(estimators, data):
+        passes.append(len(estimators))
+        return margins_of(estimators, data)
+
+    monkeypatch.setattr(_many, "margins_of", counted)
+    monkeypatch.setattr(_many, "SHARED_VALUES", values)
+    with _many.shared_margins(models, X):
+        assert passes == ([1, 1, 1] if values == 1 else [3])
+        for model, scores in zip(models, expected, strict=True):
+            np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-13)
+            assert model.decision_function(X).shape == scores.shape
+            half = model.decision_function(X[::2])
+            np.testing.assert_allclose(half, scores[::2], rtol=1e-13)
+    assert not any("_known_margins" in vars(model) for model in models)
+    with _many.shared_margins(models, X[:, :3]), pytest.raises(ValueError, match="3 features"):
+        models[0].decision_function(X[:, :3])
 
 
 def test_clone_and_pickle():

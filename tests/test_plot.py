@@ -285,6 +285,21 @@ def test_cv_of_ridge():
         assert_curves(display, [model.alphas], errors.T[None], [model.alpha_, best])
 
 
+def test_cv_of_our_estimators():
+    """Their attributes have scikit-learn's shapes."""
+    model = fastsum.LogisticRegressionCV(Cs=3, l1_ratios=(0.0, 0.5), max_iter=5000).fit(X, CLASSES)
+    display = CVDisplay.from_estimator(model)
+    folds = np.moveaxis(model.scores_, 0, 2)
+    assert_curves(display, [model.Cs_] * 2, folds, [model.C_, folds.mean(axis=2).max()])
+    assert display.ax_.get_ylabel() == "neg_log_loss"
+    model = fastsum.ElasticNetCV(alphas=5, l1_ratio=[0.3, 0.9]).fit(X, TARGET)
+    best = model.mse_path_.mean(axis=2).min()
+    display = CVDisplay.from_estimator(model)
+    assert_curves(display, model.alphas_, model.mse_path_, [model.alpha_, best])
+    model = fastsum.RidgeCV(store_cv_results=True).fit(X, TARGET)
+    assert_curves(CVDisplay.from_estimator(model), [model.alphas], model.cv_results_.T[None])
+
+
 def test_bands_are_a_standard_error():
     scores = np.array([[0.5, 0.7, 0.9], [0.2, 0.2, 0.2]])
     display = CVDisplay({"": ([0.1, 1.0], scores)}).plot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -183,16 +184,32 @@ class FiniteSumEstimator(BaseEstimator):
     def _margins(self, X: Any) -> Array:
         """X w + b, (n, K), threaded by blocks of rows."""
         check_is_fitted(self)
+        known = getattr(self, "_known_margins", None)
+        if known is not None and known[0] is X:
+            margins: Array = known[1]
+            return margins
+        return margins_of([self], X)[0]
+
+    def _check_rows(self, X: Any) -> Rows:
+        """Rows to predict, by scikit-learn's rules."""
         check_sparse_structure(X)
         X = validate_data(
             self, X, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", reset=False
         )
-        rows = as_rows(X, validated=True)
-        coef, intercept = self._pack()
-        coef = coef.reshape(rows.n_cols, -1)
-        K = coef.shape[1]
-        W = np.empty((rows.n_cols + 1, K), dtype=coef.dtype)
-        W[:-1], W[-1] = coef, intercept
-        out = np.empty((rows.n_rows, K))
-        rows.margins(W, resolve_n_threads(self.n_jobs), out)
-        return out.astype(np.result_type(rows.dtype, W.dtype), copy=False)
+        return as_rows(X, validated=True)
+
+
+def margins_of(estimators: Sequence[FiniteSumEstimator], X: Any) -> list[Array]:
+    """X w + b of fitted estimators with the same features, (n, K) each, in one pass over X."""
+    rows = estimators[0]._check_rows(X)
+    points = [estimator._pack() for estimator in estimators]
+    coefs = [coef.reshape(rows.n_cols, -1) for coef, _ in points]
+    ends = np.cumsum([coef.shape[1] for coef in coefs])
+    W = np.empty((rows.n_cols + 1, ends[-1]), dtype=np.result_type(*coefs))
+    for (_, intercept), coef, end in zip(points, coefs, ends, strict=True):
+        W[:-1, end - coef.shape[1] : end] = coef
+        W[-1, end - coef.shape[1] : end] = intercept
+    out = np.empty((rows.n_rows, ends[-1]))
+    rows.margins(W, resolve_n_threads(estimators[0].n_jobs), out)
+    out = out.astype(np.result_type(rows.dtype, W.dtype), copy=False)
+    return np.split(out, ends[:-1], axis=1)

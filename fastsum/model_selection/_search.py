@@ -3,7 +3,7 @@
 Relies on what `BaseSearchCV.fit` of scikit-learn 1.6 to 1.9 does privately: `evaluate_candidates`,
 which it hands to `_run_search`, calls its local variable ``parallel`` with one task
 ``delayed(_fit_and_score)(clone, X, y, train=..., test=..., parameters=..., ...)`` a candidate and
-fold. Here that variable is an object that fits first and lets scikit-learn score.
+fold. Here that variable is an object that fits first, and scores by scikit-learn's `_score`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from fastsum.linear_model._many import can_share, fit_together
+from fastsum.model_selection._scoring import score_fold
 
 Task = tuple[Any, tuple[Any, ...], dict[str, Any]]  # function, positional and named arguments
 
@@ -94,6 +95,14 @@ class FastGridSearchCV(GridSearchCV):
     --------
     one_standard_error : A rule for `refit`.
 
+    Notes
+    -----
+    Settings of the estimator mean what they mean in scikit-learn's search, where each fit is that
+    of a clone: `warm_start` carries nothing from one fit to another, and an integer `random_state`
+    is the seed of all. Shared fits end by the same rule as separate ones, each certified within
+    `tol`, so scores agree to the accuracy that `tol` asks for. Not shared, because they change how
+    one problem is solved, are fits with `step_size`, `sampling` or ``max_iter=0``.
+
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
@@ -131,13 +140,37 @@ class _Together:
         start = time.perf_counter()
         fitted = self._fitted(tasks)
         seconds = time.perf_counter() - start
-        parts: dict[int, Task] = {}
-        for i, estimator in fitted.items():
-            tasks[i] = self._without_fit(tasks[i], estimator, parts)
-        out: list[dict[str, Any]] = self.parallel(tasks)
+        out = self._scored(tasks, fitted)
         for i in fitted:
             out[i]["fit_time"] += seconds / len(fitted)
         return out
+
+    def _scored(self, tasks: list[Task], fitted: dict[int, Any]) -> list[dict[str, Any]]:
+        """What the tasks return, those of a fold with fitted estimators at once."""
+        callbacks = getattr(self.search, "_skl_callbacks", None)
+        if self.search.verbose > 1 or callbacks:  # of each fit
+            for i, estimator in fitted.items():
+                function, (_, X, y), settings = tasks[i]
+                tasks[i] = function, (_Fitted(estimator), X, y), settings
+            return list(self.parallel(tasks))
+        folds: dict[Any, list[int]] = {}
+        for i in range(len(tasks)):  # a task that needs its own fit is alone
+            key: tuple[Any, ...] = (i,)
+            if i in fitted:
+                key = "fold", id(tasks[i][2]["test"]), *map(id, _transformers(fitted[i]))
+            folds.setdefault(key, []).append(i)
+        jobs = []
+        for members in folds.values():
+            job = tasks[members[0]]
+            if members[0] in fitted:
+                _, (_, X, y), settings = job
+                job = delayed(score_fold)([fitted[i] for i in members], X, y, settings)
+            jobs.append(job)
+        out: dict[int, dict[str, Any]] = {}
+        for members, result in zip(folds.values(), self.parallel(jobs), strict=True):
+            results = result if members[0] in fitted else [result]
+            out.update(zip(members, results, strict=True))
+        return [out[i] for i in range(len(tasks))]
 
     def _fitted(self, tasks: list[Task]) -> dict[int, Any]:
         """Fitted estimators by the position of their task; the other tasks need their own fit."""
@@ -170,30 +203,6 @@ class _Together:
             if estimator is not None
         }
 
-    def _without_fit(self, task: Task, estimator: Any, parts: dict[int, Task]) -> Task:
-        """The task with a fit that does nothing, and with the rows that it scores only."""
-        function, (_, X, y), settings = task
-        callbacks = getattr(self.search, "_skl_callbacks", None)  # they see the training rows
-        if not settings["return_train_score"] and not callbacks:
-            key = id(settings["test"])
-            if key not in parts:
-                parts[key] = self._test_part(estimator, X, y, settings)
-            _, (X, y), part = parts[key]
-            settings = {**settings, **part}
-        return function, (_Fitted(estimator), X, y), {**settings, "fit_params": {}}
-
-    @staticmethod
-    def _test_part(estimator: Any, X: Any, y: Any, settings: dict[str, Any]) -> Task:
-        train, test, params = settings["train"], settings["test"], settings["score_params"]
-        params = _check_method_params(X, params=params or {}, indices=test)
-        X, y = _safe_split(estimator, X, y, test, train)
-        part = {
-            "train": np.arange(0),
-            "test": np.arange(_num_samples(X)),
-            "score_params": params,
-        }
-        return None, (X, y), part
-
 
 class _Fitted:
     """Stands in a task for an estimator that must not be fitted again, nor get new steps."""
@@ -214,6 +223,10 @@ def _end_fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _last_step(estimator: Any) -> Any:
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _transformers(estimator: Any) -> list[Any]:
+    return [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []
 
 
 def _batch_key(estimator: Any, settings: dict[str, Any]) -> Any:

@@ -52,7 +52,7 @@ class PathDisplay:
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
     >>> display = PathDisplay.from_path(fastsum.path(X, y, alphas=20, eps=0.01))
     >>> [text.get_text() for text in display.ax_.get_legend().get_texts()][:3]
-    ['bmi', 's5', 'bp']
+    ['s5', 'bmi', 'bp']
     """
 
     def __init__(
