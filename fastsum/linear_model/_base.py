@@ -111,7 +111,7 @@ class FiniteSumEstimator(BaseEstimator):
             raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
         return weights
 
-    def _solve(self, problem: Problem, start: Any = None) -> Result:
+    def _solve(self, problem: Problem) -> Result:
         """Minimises the problem and sets what every estimator reports."""
         result = solve(
             problem,
@@ -120,18 +120,22 @@ class FiniteSumEstimator(BaseEstimator):
             max_iter=1000 if self.max_iter is None else self.max_iter,
             step_size=getattr(self, "step_size", None),
             sampling=getattr(self, "sampling", "auto"),
-            init=self._init(problem) if start is None else start,
+            init=self._init(problem),
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             verbose=int(self.verbose),
             keep_state=bool(self.warm_start),
         )
+        self._last = result if self.warm_start else None
+        return self._reported(result)
+
+    def _reported(self, result: Result) -> Result:
+        """The result, after setting what every estimator reports of it."""
         self.dual_gap_ = result.dual_gap
         self.objective_ = result.objective
         self.trace_ = result.trace
         self.solver_ = result.solver
         self.status_ = result.status
-        self._last = result if self.warm_start else None
         return result
 
     def _init(self, problem: Problem) -> Any:
