@@ -394,6 +394,7 @@ def closed_form(X, y, alpha, s, fit_intercept):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("gcv_mode", [None, "svd"])
+@pytest.mark.filterwarnings("ignore:The 'svd' mode:FutureWarning")
 def test_leave_one_out_is_that_of_as_many_fits(shape, form, weighted, fit_intercept, gcv_mode):
     X, _ = regression(*shape)
     Y = X @ np.random.default_rng(1).standard_normal((shape[1], 2)) + 3.0

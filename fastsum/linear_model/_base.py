@@ -114,7 +114,7 @@ class FiniteSumEstimator(BaseEstimator):
             raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
         return weights
 
-    def _solve(self, problem: Problem, start: Any = None) -> Result:
+    def _solve(self, problem: Problem) -> Result:
         """Minimises the problem and sets what every estimator reports."""
         result = solve(
             problem,
@@ -123,7 +123,7 @@ class FiniteSumEstimator(BaseEstimator):
             max_iter=1000 if self.max_iter is None else self.max_iter,
             step_size=getattr(self, "step_size", None),
             sampling=getattr(self, "sampling", "auto"),
-            init=self._init(problem) if start is None else start,
+            init=self._init(problem),
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             verbose=int(self.verbose),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 from sklearn.model_selection import check_cv
@@ -19,6 +22,7 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
 )
 
+from fastsum.certificate import Certifier
 from fastsum.data import as_rows
 from fastsum.linear_model._base import POSITIVE, Array, Constraints
 from fastsum.linear_model._cv import (
@@ -35,8 +39,10 @@ from fastsum.linear_model._docs import documented
 from fastsum.linear_model._leave_one_out import LeaveOneOut
 from fastsum.linear_model.regressors import Ridge
 from fastsum.problem import FloatArray, Problem
-from fastsum.result import Result
-from fastsum.threads import blas_threads, resolve_n_threads
+from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.solvers._driver import plain
+from fastsum.solvers._warm_start import initial_weights
+from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
 
 class _FoldModel(KnownMargins, Ridge):
@@ -46,6 +52,9 @@ class _FoldModel(KnownMargins, Ridge):
 @documented
 class RidgeCV(CrossValidated, Ridge):
     """Ridge regression that chooses alpha, by leave-one-out from one decomposition or by folds.
+
+    After leave-one-out the model is the closed form with its certificate; after folds it is fitted
+    to all rows, with `solver`, `tol` and `max_iter` as in `Ridge`.
 
     Parameters
     ----------
@@ -185,9 +194,12 @@ class RidgeCV(CrossValidated, Ridge):
         weights = self._check_weights(sample_weight, len(y))
         self.alpha_: Any = 0.0  # until one is chosen
         base = self._base_problem(as_rows(X, validated=True), y, weights)
-        routed, start = route(self, weights, params), None
+        routed = route(self, weights, params)
         if self.cv is None:
-            start = self._leave_one_out(X, y, weights, alphas, scorer, routed.scorer.score)
+            began = time.perf_counter()
+            point = self._leave_one_out(X, y, weights, alphas, scorer, routed.scorer.score)
+            result = self._certified(base, point, time.perf_counter() - began)
+            self._report(result)
         else:
             to_scorer = routed.scorer.score
             if not _routing_enabled() and to_scorer and not takes_weights(scorer):
@@ -206,10 +218,8 @@ class RidgeCV(CrossValidated, Ridge):
             at = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
             self.alpha_ = float(alphas[at])
             self.best_score_: Any = float(scores[:, at].mean())
-        problem: Problem = base.with_penalty(*self._strengths(base.total_weight))
-        self._unpack(self._solve(problem, start), y)
-        if start is not None:
-            self.n_iter_ += 1  # the decomposition
+            result = self._solve(base.with_penalty(*self._strengths(base.total_weight)))
+        self._unpack(result, y)
         return self
 
     def _grid(self) -> FloatArray:
@@ -232,6 +242,13 @@ class RidgeCV(CrossValidated, Ridge):
         params: dict[str, Any],
     ) -> tuple[FloatArray, FloatArray]:
         """Sets alpha_, best_score_ and cv_results_; the model of all rows."""
+        if sp.issparse(X) and self.gcv_mode == "svd":
+            warnings.warn(
+                "The 'svd' mode is not supported for sparse X, fallback to 'eigen'; to avoid this "
+                "warning, set gcv_mode='eigen'",
+                FutureWarning,
+                stacklevel=3,
+            )
         targets = y.reshape(len(y), -1).astype(np.float64)
         shape = (*targets.shape, len(alphas))
         with blas_threads(resolve_n_threads(self.n_jobs), X.shape[0] * X.shape[1]):
@@ -259,6 +276,32 @@ class RidgeCV(CrossValidated, Ridge):
                 self.cv_results_ = kept.astype(np.float32 if single else np.float64, copy=False)
             coef, intercept = fits.model(np.broadcast_to(self.alpha_, shape[1]))
         return (coef if shape[1] > 1 else coef[:, 0]), intercept
+
+    def _certified(
+        self, base: Problem, point: tuple[FloatArray, FloatArray], seconds: float
+    ) -> Result:
+        """The closed form as a result: its certificate says how exact it is."""
+        problem = base.with_penalty(*self._strengths(base.total_weight))
+        work = problem.rows.nnz * problem.K
+        certifier = Certifier(problem, useful_threads(resolve_n_threads(self.n_jobs), work))
+        W = initial_weights(point, problem, certifier.null.intercept)
+        certificate = certifier(W)
+        objective, gap = plain(certificate.objective), plain(certificate.gap)
+        reached = (certificate.gap <= self.tol * certifier.tolerance_scale()).all()
+        status = Status.CONVERGED if reached else Status.PRECISION
+        dtype = trace_dtype(problem.columns.n_problems)
+        return Result(
+            coef=W[:-1, 0] if problem.K == 1 else W[:-1],
+            intercept=plain(certificate.intercept),
+            objective=objective,
+            dual_gap=gap,
+            n_iter=1,
+            trace=np.array([("decomposition", 1.0, seconds, objective, gap)], dtype=dtype),
+            solver="decomposition",
+            status=status,
+            message=SENTENCES[status],
+            state={},
+        )
 
     def _scored(
         self,

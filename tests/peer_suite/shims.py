@@ -34,12 +34,14 @@ class Run:
 
     solver: for fits that name none of ours.  tol: a number, "same" or "square".
     max_iter: at least so many passes, unless the test asks for fewer than 10 on purpose.
+    references: whether a solver of scikit-learn's that the test names stays scikit-learn's.
     """
 
     active: bool = False
     solver: str = "auto"
     tol: float | str = "same"
     max_iter: int = 0
+    references: bool = True
 
 
 RUN = Run()
@@ -69,7 +71,7 @@ class Peer:
         if "multi_class" in params and not RUN.active:
             return cls.upstream(*args, **params)
         skip_if_multi_class(params)
-        if params.get("solver") in REFERENCES:
+        if RUN.references and params.get("solver") in REFERENCES:
             return cls.upstream(*args, **params)
         return super().__new__(cls)
 
@@ -77,14 +79,14 @@ class Peer:
         skip_if_multi_class(params)
         return super().set_params(**params)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, check_input: bool = True):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, check_input: bool = True, **params):
         asked = self.get_params(deep=False)
         self.set_params(**self.translated(asked))
         try:
-            super().fit(X, y, sample_weight=sample_weight)
+            super().fit(X, y, sample_weight=sample_weight, **params)
         finally:
             self.set_params(**asked)
-        if ALIASES.get(asked["solver"]) == self.solver_:
+        if ALIASES.get(asked["solver"]) == getattr(self, "solver_", ""):
             self.solver_ = asked["solver"]
         return self
 
@@ -132,18 +134,49 @@ class ElasticNet(Peer, fastsum.ElasticNet):
     upstream = sklearn.linear_model.ElasticNet
 
 
-class LogisticRegressionCV(sklearn.linear_model.LogisticRegressionCV):
-    """scikit-learn's own, the other side of a comparison; newton-cholesky where we are named."""
+class LogisticRegressionCV(Peer, fastsum.LogisticRegressionCV):
+    upstream = sklearn.linear_model.LogisticRegressionCV
+
+    def __new__(cls, *args, **params):
+        new = super().__new__(cls, *args, **params)
+        new._asks_for_l1_ratios = params.get("l1_ratios") is not None
+        return new
 
     def fit(self, X, y, sample_weight=None, **params):
-        solver = self.solver
-        if solver in ALIASES:
-            self.solver = "newton-cholesky"
-        try:
-            return super().fit(X, y, sample_weight=sample_weight, **params)
-        finally:
-            self.solver = solver
+        super().fit(X, y, sample_weight=sample_weight, **params)
+        if self.use_legacy_attributes is True:
+            self.in_legacy_shapes()
+        return self
+
+    def translated(self, asked):
+        new = super().translated(asked)
+        ratios = (0.0,) if asked["l1_ratios"] is None else asked["l1_ratios"]
+        return {**new, "l1_ratios": ratios, "use_legacy_attributes": False}
+
+    def in_legacy_shapes(self):
+        """The attributes by class and with C before l1_ratio, as scikit-learn has them to 1.9."""
+        keys = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+        at = slice(None) if self._asks_for_l1_ratios else 0
+        scores = np.swapaxes(self.scores_, 1, 2)[:, :, at]
+        paths = np.moveaxis(self.coefs_paths_, (3, 0, 2, 1), (0, 1, 2, 3))[:, :, :, at]
+        self.scores_ = dict.fromkeys(keys, scores)
+        self.coefs_paths_ = dict(zip(keys, paths, strict=True))
+        self.n_iter_ = np.swapaxes(self.n_iter_, 1, 2)[None, :, :, at]
+        self.C_, self.l1_ratio_ = np.full(len(keys), self.C_), np.full(len(keys), self.l1_ratio_)
 
 
-OURS = {c.__name__: c for c in (LogisticRegression, Ridge, Lasso, ElasticNet)}
-SUBSTITUTES = {**OURS, "LogisticRegressionCV": LogisticRegressionCV}
+class RidgeCV(Peer, fastsum.RidgeCV):
+    upstream = sklearn.linear_model.RidgeCV
+
+
+class LassoCV(Peer, fastsum.LassoCV):
+    upstream = sklearn.linear_model.LassoCV
+
+
+class ElasticNetCV(Peer, fastsum.ElasticNetCV):
+    upstream = sklearn.linear_model.ElasticNetCV
+
+
+PLAIN = (LogisticRegression, Ridge, Lasso, ElasticNet)
+WITH_CV = (LogisticRegressionCV, RidgeCV, LassoCV, ElasticNetCV)
+OURS = {c.__name__: c for c in (*PLAIN, *WITH_CV)}

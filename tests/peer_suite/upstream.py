@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 import sklearn.linear_model
-from peer_suite.shims import ALIASES, OURS, SOLVERS, SUBSTITUTES, running
+from peer_suite.shims import ALIASES, OURS, SOLVERS, running
 from sklearn.base import BaseEstimator
 
 TABLE = tomllib.loads((Path(__file__).parent / "table.toml").read_text())
@@ -41,7 +41,7 @@ def load(module_name: str) -> ModuleType:
     spec = importlib.util.find_spec(full_name)
     module = importlib.util.module_from_spec(spec)
     with ExitStack() as patches:
-        for name, substitute in SUBSTITUTES.items():
+        for name, substitute in OURS.items():
             private = sys.modules[getattr(sklearn.linear_model, name).__module__]
             for place in (sklearn.linear_model, private):  # older tests import from either
                 patches.enter_context(mock.patch.object(place, name, substitute))
@@ -100,7 +100,7 @@ def build(function: Any, entry: dict[str, Any], module: ModuleType):
         if mark.name != "xfail":
             marks.append(mark)
     asked = {**DEFAULTS.get(module.__name__.rpartition(".")[2], {}), **entry}
-    settings = {key: asked[key] for key in ("tol", "max_iter") if key in asked}
+    settings = {key: asked[key] for key in ("tol", "max_iter", "references") if key in asked}
     parameters = list(signature.parameters.values())
 
     if names_solver or "SOLVERS" in function.__code__.co_names:

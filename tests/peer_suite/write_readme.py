@@ -45,14 +45,14 @@ class Count:
         self.outcomes[found.groups()][outcome] += 1
 
 
-def remarks(entry: dict) -> str:
-    words = []
+def remarks(entry: dict, reasons: dict[str, str]) -> str:
+    words = ["solvers named run as ours"] if not entry.get("references", True) else []
     if "tol" in entry:
         words.append("`tol` squared" if entry["tol"] == "square" else f"`tol` {entry['tol']:g}")
     if "max_iter" in entry:
         words.append(f"`max_iter` {entry['max_iter']}")
     if "why" in entry:
-        words.append(entry["why"])
+        words.append(reasons.get(entry["why"], entry["why"]))
     elif "drop" in entry:
         left = ", ".join(f"{k}={v}" for k, vs in entry["drop"].items() for v in vs)
         words.append(f"without {left}")
@@ -64,7 +64,7 @@ def main() -> int:
     sys.path.insert(0, str(HERE.parent))
     count = Count()
     code = pytest.main([str(HERE), "-m", "", "-q", "-p", "no:cacheprovider", "--tb=line"], [count])
-    from peer_suite.upstream import TABLE, class_name, reason
+    from peer_suite.upstream import REASONS, TABLE, class_name, reason
 
     total: Counter[str] = Counter()
     for outcomes in count.outcomes.values():
@@ -86,7 +86,9 @@ def main() -> int:
             if reason(entry) is None:
                 outcomes = count.outcomes[class_name(module), test]
                 cases = ", ".join(f"{outcomes[k]} {w}" for k, w in WORDS.items() if outcomes[k])
-                lines.append(f"| {test} | {cases} | {remarks(entry)} |".replace("  |", " |"))
+                lines.append(
+                    f"| {test} | {cases} | {remarks(entry, REASONS)} |".replace("  |", " |")
+                )
         lines += ["", "Does not apply:", "", "| test | why |", "|---|---|"]
         lines += [f"| {t} | {reason(e)} |" for t, e in tests.items() if reason(e) is not None]
         lines.append("")
