@@ -45,8 +45,9 @@ STRAIGHT = {"huber", "smoothed_hinge"}
 SMALL, EXACT = 128, 1e-9  # columns of a set whose subproblem is solved to this part of the gap
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
-# Of fewer dense rows than columns: columns whose Gram matrix costs less than sweeps over the rows.
-FEW = 512
+# Sweeps over few rows cost less than a Gram matrix made anew at each step: dense rows fewer than
+# columns, unless these are few; sparse rows of many values, and not many rows a column.
+FEW, LONG, MANY = 512, 32, 10
 CHEAP = 1 << 23  # products of a Gram matrix of dense columns: it is made anew at each Newton step
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
@@ -317,7 +318,11 @@ class _Local:
         self.l1, self.l2 = l1, float(problem.penalty.l2[b])
         n, p = problem.rows.n_rows, len(state.ids)
         dense, self.stride = not problem.rows.sparse, 1
-        self.stored = phase.fits(p) and (not dense or n >= p or p <= FEW)
+        if dense:
+            self.stored = n >= p or p <= FEW
+        else:
+            self.stored = n >= MANY * p or self.A.rows.nnz <= LONG * n
+        self.stored &= phase.fits(p)
         self.cheap = dense and n * p * p < CHEAP
         if self.stored:
             self.stride = max(1, int(n / max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)))
