@@ -105,7 +105,7 @@ def load(row):
     if reason := source.unavailable():
         return None, reason
     data = _data(row.dataset, source)
-    classes = "logistic" if len(set(data["y"][:5000])) == 2 else "multinomial"
+    classes = "logistic" if len(set(data["y"].tolist())) == 2 else "multinomial"
     objective = registry.objective(row.objective.replace("classes_", f"{classes}_"))
     skip, reason = objective.skip(**data)
     if not skip:

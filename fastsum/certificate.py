@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from fastsum._core import _kernels
 from fastsum.intercept import best_shift_of_coupled, best_shift_of_each
+from fastsum.margin_size import MarginSize
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
 EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 MAX_BALANCE = 10  # steps to a dual point whose sum is 0
 ROUNDING = 1e3  # margin, in eps, of a gap that is a difference of sums
+CANCELLED = 0.25  # eps of the terms of margins that cancel
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Certifier:
         self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
+        self._margin_size = MarginSize(problem.rows)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
@@ -147,19 +150,33 @@ class Certifier:
             objective = value / S + penalty
             penalised = self.problem.penalty.alpha > 0
             own_gap = np.where(penalised, gap, np.inf)
-            # A slope left in b leaves the dual point infeasible; the term of eq. (5) that is then
-            # not 0 is bounded by the slope times how far b can be from 0 and from the best one.
-            reach = self._reach(objective, b + shift)
-            gap = self._with_best_dual(objective, own_gap + slope / S * reach)
+            self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b + shift))
+            gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, slope / S))
         self.last_value = objective
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
 
-    def _reach(self, objective: FloatArray, b: FloatArray) -> FloatArray:
-        """How far an intercept b may be from 0 and from the best one, (B,)."""
-        size = np.fmax(self._null_objective, objective)
-        loss = self.problem.loss  # quadratic near its minimum, at most as steep as `lipschitz`
-        reach = np.sqrt(2.0 * size / loss.curvature) + size / loss.lipschitz
-        return reach + np.abs(b).reshape(self._B, -1).max(axis=1)
+    def _per_problem(self, values: FloatArray) -> FloatArray:
+        """The largest of (K,) values in each problem, (B,)."""
+        largest: FloatArray = values.reshape(self._B, -1).max(axis=1)
+        return largest
+
+    def _with_slope(self, objective: FloatArray, gap: FloatArray, slope: FloatArray) -> FloatArray:
+        """The gap that a dual point proves although it leaves a slope (B,) in b.
+
+        It is infeasible: the slope times the distance between b and the best one is missing in
+        eq. (5). What of this is due to w is bounded by the strength of the penalty.
+        """
+        if not slope.any():
+            return gap
+        problem, size = self.problem, np.fmax(self._null_objective, objective)
+        slope = self._C * slope  # the sum over coupled outputs of what is given as the largest
+        loss = problem.loss  # quadratic near its minimum, at most as steep as `lipschitz`
+        near = np.sqrt(2.0 * size / loss.curvature) + size / loss.lipschitz
+        gap = gap + slope * (near + self._terms)
+        l1, l2 = problem.penalty.l1, problem.penalty.l2
+        far = np.where(slope > 0, slope * self._margin_size.largest * size / l1, 0.0)
+        root = slope * self._margin_size.norm * np.sqrt(2.0 / l2)
+        return np.where(l2 > 0, 0.25 * (root + np.sqrt(root**2 + 4.0 * gap)) ** 2, gap + far)
 
     def with_dual(
         self,
@@ -178,7 +195,7 @@ class Certifier:
         with np.errstate(all="ignore"):
             u, slope = self._balanced(u)
             terms = self._loss_gap(self._shift, np.ones(self._B), u) / S
-            terms += slope / S * self._reach(certificate.objective, certificate.intercept)
+            terms = self._with_slope(certificate.objective, terms, slope / S)
             if not ((terms + expected <= target) & (certificate.gap > target)).any():
                 return certificate
             _, gap, _ = self._penalty_terms(W, -self._gradient(u), np.ones(self._B))
@@ -341,14 +358,19 @@ class Certifier:
     def _with_best_dual(self, objective: FloatArray, gap: FloatArray) -> FloatArray:
         """The better of this point's gap and the distance to the best dual value seen.
 
-        The second is a difference of sums: it carries their rounding, with margin.
+        Both with the rounding of margins whose terms cancel; the second is a difference of sums
+        and carries their rounding as well, with margin.
         """
+        slopes = np.sqrt(2.0 * self.problem.loss.curvature * np.abs(objective))  # at least mean |u|
+        lost = EPS * (CANCELLED * slopes * self._terms - 8.0 * np.abs(objective))
+        gap = gap + np.maximum(lost, 0.0)
         rounding = ROUNDING * EPS * (np.abs(objective) + np.where(np.isfinite(gap), gap, 0.0))
         # Rounded down by its own rounding; a point above the null model has nothing to teach.
         sane = (self._dual == -np.inf) | (objective <= self._null_objective * (1 + 1e-9))
         self._dual = np.where(sane, np.fmax(self._dual, objective - gap - rounding), self._dual)
         size = np.abs(objective) + np.abs(self._dual) + self._null_objective
-        return np.fmin(gap, np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size)
+        distance = np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size
+        return np.fmin(gap, distance + np.maximum(lost, 0.0))
 
     @property
     def dual(self) -> FloatArray:

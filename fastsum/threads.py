@@ -18,7 +18,7 @@ _limits: list[Any] = []  # open now; the first knows what the process had, and s
 _ended: list[Any] = []  # the first, once its own context is left
 MOST_THREADS = _registry.max_threads()  # of this process, before other libraries change it
 PER_THREAD = 1 << 19  # values of a pass for each thread: fewer take longer than to wake it
-SMALL_WORK = 1 << 17  # below it BLAS starts no threads that matter
+SMALL_WORK = 1 << 14  # below it BLAS starts no threads that matter
 
 
 def resolve_n_threads(n_jobs: int | None) -> int:

@@ -1,6 +1,7 @@
 """The certificate, recomputed in NumPy; and its gap against the true suboptimality of fits."""
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from reference.arrays import arrays_of
 import fastsum
 from fastsum import minimize
 from fastsum.certificate import Certifier
+from fastsum.data import as_rows
 from fastsum.penalties import PENALTIES
 from fastsum.result import Status
 from fastsum.solvers import SOLVER_NAMES
@@ -236,6 +238,82 @@ def test_the_best_intercept_leaves_no_slope_beyond_rounding(loss, layout, weight
         c = certifier(moved)
         assert (c.own_gap <= 1e-20).all()
         assert (c.gap <= 16 * np.finfo(float).eps * np.abs(c.objective)).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+def test_a_slope_left_in_the_intercept_is_paid_for(loss, layout, penalty, offset):
+    """Where columns lie far from 0 the best intercept does so too, and the slope counts more."""
+    base = random_problem(33, loss, layout, penalty=penalty, alpha=0.02, d=4)
+    shift = offset * np.array([1.0, 0.0, -0.5, 0.0])
+    X = arrays_of(base).X + shift
+    problem = base.on_rows(as_rows(X), base.y, None)
+    rng, least = np.random.default_rng(0), reference.optimum(base)  # of the same data, shifted
+    best = minimize(base, tol=1e-10)
+    W = np.vstack([best.coef.reshape(4, -1), np.reshape(best.intercept, (1, -1))])
+    W[-1] -= shift @ W[:-1]
+    certifier, paid = Certifier(problem, 1), 0
+    for in_w, in_b in ((0.0, 0.3), (0.0, 2.0), (1e-3, 0.3), (1.0, 1.0)):
+        noise = rng.standard_normal((5, problem.K))
+        w, b = W[:-1] + in_w * noise[:-1], W[-1] + in_b * noise[-1]
+        slope = reference.intercept_slope(problem, w, b)
+        F, missing = reference.objectives(problem, w, b), (b * slope).reshape(len(least), -1)
+        gap = reference.gaps(problem, w, b) - missing.sum(axis=1)
+        certifier._terms = (np.abs(X) @ np.abs(w) + np.abs(b)).max(axis=0)
+        certifier._terms = certifier._terms.reshape(len(least), -1).max(axis=1)
+        slope = np.abs(slope).reshape(len(least), -1).max(axis=1)
+        bound = certifier._with_slope(F, gap, slope)
+        assert (F - bound <= least + 1e-6 * (1 + least)).all()
+        paid += (F - gap > least + 1e-3).sum()
+    assert paid > 0 or offset > 0 or penalty == "l2"  # without it the gap would not be one
+
+
+def exactly(X, y, loss, alpha, offset, w, b):
+    """F - min F in extended precision, for X whose columns are near `offset`."""
+    A = np.hstack([X.astype(LONG) - offset, np.ones((len(X), 1))])
+    w = w.astype(LONG)
+    at = np.append(w, LONG(b) + offset.astype(LONG) @ w)
+    ridge = np.append(np.full(len(w), LONG(alpha)), 0)
+
+    def value_slope_curvature(v):
+        z = A @ v
+        if loss == "squared":
+            f, u, h = (z - y) ** 2 / 2, z - y, np.ones_like(z)
+        else:
+            p = 1 / (1 + np.exp(y * z))
+            f, u, h = np.logaddexp(0, -y * z), -y * p, p * (1 - p)
+        n = len(y)
+        return f.mean() + ridge @ v**2 / 2, A.T @ u / n + ridge * v, (A.T * h) @ A / n
+
+    best = at
+    for _ in range(60):  # float64 steps with slopes in extended precision
+        _, g, H = value_slope_curvature(best)
+        best = best - np.linalg.solve((H + np.diag(ridge)).astype(float), g.astype(float))
+    return float(value_slope_curvature(at)[0] - value_slope_curvature(best)[0])
+
+
+LONG = np.longdouble
+
+
+@pytest.mark.skipif(np.finfo(LONG).eps > 1e-18, reason="no extended precision")
+@pytest.mark.parametrize("solver", ["auto", "saga"])
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("size", [1e4, 1e6, 1e8])
+def test_gaps_bound_the_truth_where_margins_cancel(size, loss, solver):
+    offset = size * np.array([1.0, 0.0, -0.5])
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((int(rng.integers(8, 40)), 3)) + offset
+        s = (X - offset) @ rng.standard_normal(3) + rng.standard_normal(len(X))
+        y = s if loss == "squared" else np.where(s > np.median(s), 1.0, -1.0)
+        for tol in (1e-9, 1e-13):
+            problem = fastsum.Problem(X, y, loss=loss, alpha=1e-5)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # such a tol is below what float64 can give here
+                result = minimize(problem, solver, tol=tol, max_iter=200)
+            truth = exactly(X, y, loss, 1e-5, offset, result.coef, result.intercept)
+            assert truth <= result.dual_gap
 
 
 SEPARATE = [(loss, layout) for loss, layout in LOSS_LAYOUTS if loss != "multinomial"]

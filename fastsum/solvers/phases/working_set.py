@@ -45,13 +45,17 @@ STRAIGHT = {"huber", "smoothed_hinge"}
 SMALL, EXACT = 128, 1e-9  # columns of a set whose subproblem is solved to this part of the gap
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
+# Sweeps over few rows cost less than a Gram matrix made anew at each step: dense rows fewer than
+# columns, unless these are few; sparse rows of many values, and not many rows a column.
+FEW, LONG, MANY = 512, 32, 10
+CHEAP = 1 << 23  # products of a Gram matrix of dense columns: it is made anew at each Newton step
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
 SHORTEST = 1e-8  # step of a line search
 DRIFT, DRIFT_OF_SAMPLE = 0.5, 0.1  # of the weights of a Hessian used again: few rows are cheap
 # Rows of the first Hessians: this many, as many a column, a share of all; then times DENSER.
-SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE, DENSER = 1 << 15, 40, 1 / 16, 4
+SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE, DENSER = 1 << 13, 40, 1 / 16, 4
 
 
 @dataclass
@@ -170,10 +174,11 @@ class WorkingSet(Phase):
         least, growth = (LEAST, GROWTH) if sparse else (-(-LEAST // 8), GROWTH // 2)
         grown = max(len(support), least // 2) if state.on_path else held // 2
         room = max(least - held, growth * len(support) - held, grown)
+        near = NEAR * l1 if len(w) > least else 0.0  # few columns: all of them, without a copy
         if state.alive is None:
-            out = np.flatnonzero(score > NEAR * l1)
+            out = np.flatnonzero(score >= near)
         else:
-            out = state.alive[score[state.alive] > NEAR * l1]
+            out = state.alive[score[state.alive] >= near]
         out = out[~inside[out]]
         complete = len(out) <= room
         if not complete:
@@ -277,9 +282,10 @@ class WorkingSet(Phase):
         z = A.margins(x, intercept)
         value, gained, fresh, last = local.evaluate(z, x), 0.0, False, np.inf
         for steps in range(NEWTON_STEPS):  # noqa: B007
-            gap = local.model(z, x, fresh)
+            gap = local.gap(z, x)
             if gap <= accuracy:
                 break
+            local.model(fresh)
             x_new, shift = local.step(x, max(0.3 * accuracy, FORCING * gap))
             delta = x_new - x
             z_step = A.margins(delta, shift)
@@ -319,9 +325,13 @@ class _Local:
         self.weight, self.loss, self.free = phase.weight, phase.loss(b), problem.fit_intercept
         self.l1, self.l2 = l1, float(problem.penalty.l2[b])
         n, p = problem.rows.n_rows, len(state.ids)
-        self.stored, self.stride = phase.fits(p), 1
-        if not problem.rows.sparse:  # one sweep over fewer rows than columns costs less than H
-            self.stored = self.stored and n >= p
+        dense, self.stride = not problem.rows.sparse, 1
+        if dense:
+            self.stored = n >= p or p <= FEW
+        else:
+            self.stored = n >= MANY * p or self.A.rows.nnz <= LONG * n
+        self.stored &= phase.fits(p)
+        self.cheap = dense and n * p * p < CHEAP
         if self.stored:
             self.stride = max(1, int(n / max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)))
 
@@ -332,23 +342,24 @@ class _Local:
     def _penalty(self, x: FloatArray) -> float:
         return float(self.l1 * np.abs(x).sum() + 0.5 * self.l2 * (x @ x))
 
-    def model(self, z: FloatArray, x: FloatArray, fresh: bool) -> float:
-        """Takes the quadratic model at margins z; its duality gap at x.
-
-        Its Hessian may be older unless `fresh`.
-        """
+    def gap(self, z: FloatArray, x: FloatArray) -> float:
+        """The duality gap at x of the quadratic model at margins z."""
         u, h = self.loss.u, self.loss.curvature(z, self.state.radius)
         self.g = self.A.transposed(u * self.weight)
         np.divide(u * u, h, out=u, where=h > 0)  # evaluate fills u again
-        self.size = float(self.weight @ u)
-        gap = quadratic_gap(x, self.g, self.l1, self.l2, self.size)
+        self.size, self.h = float(self.weight @ u), h
         h *= self.weight
-        self.h, gram = h, self.state.gram
+        return quadratic_gap(x, self.g, self.l1, self.l2, self.size)
+
+    def model(self, fresh: bool) -> None:
+        """Takes the Hessian of this model, or an older one unless `fresh`."""
+        h, gram = self.h, self.state.gram
         stride = self.stride if gram is None else gram.stride
         if fresh:
             stride = stride // DENSER if stride >= 2 * DENSER else 1
         part = h if stride == 1 else stride * h[::stride]
-        drift = DRIFT_OF_SAMPLE if stride > 1 else DRIFT if self.stored else 0.0
+        drift = DRIFT if self.stored and not self.cheap else 0.0
+        drift = DRIFT_OF_SAMPLE if stride > 1 else drift
         if gram is None or fresh or np.abs(part - gram.weight).sum() > drift * gram.total:
             gram = self.state.gram = Gram(part, self.free and float(part.sum()) > 0, stride)
         self.fresh = gram.weight is h
@@ -357,7 +368,6 @@ class _Local:
             gram.grow(self._rows_of(gram), self.state.ids)
         elif gram.centred:
             gram.mean = self.A.transposed(gram.weight) / gram.total
-        return gap
 
     def _rows_of(self, gram: Gram) -> Submatrix:
         """The rows a Gram matrix is made of."""
