@@ -130,30 +130,39 @@ class Certifier:
             self._margins[...] = margins
         return self._certify(W, W[-1].astype(np.float64), self.problem.fit_intercept)
 
+    def again(self, W: npt.NDArray[Any]) -> Certificate:
+        """Certificate of the last point, with its best intercept in W, under another penalty."""
+        with np.errstate(all="ignore"):
+            return self._conclude(W, W[-1].astype(np.float64))
+
     def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:
-        S = self.problem.total_weight
         with np.errstate(all="ignore"):  # a diverged W is reported by the objective, not by numpy
             value, shift, slope = self._best_shift(free_intercept)
             if self.problem.loss.coupled and free_intercept:
                 # softmax: a common shift of a problem's intercepts changes nothing; sum to 0
                 shift = shift - np.repeat((b + shift).reshape(self._B, -1).mean(axis=1), self._C)
-            self._shift = shift
+            self._shift, S = shift, self.problem.total_weight
+            self._mean_loss, self._slope = value / S, slope / S
             self.gradient = self._gradient(self.derivatives)
-            v = -self.gradient
-            penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
-            gap = np.full(self._B, np.inf)
-            for scale in self._dual_scales(v):
-                penalty, terms, subgradient = self._penalty_terms(W, v, scale)
-                if (scale < 1).any():
-                    terms = terms + self._loss_gap(shift, scale, self.derivatives) / S
-                gap = np.fmin(gap, terms)
-            objective = value / S + penalty
-            penalised = self.problem.penalty.alpha > 0
-            own_gap = np.where(penalised, gap, np.inf)
-            self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b + shift))
-            gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, slope / S))
+            return self._conclude(W, b + shift)
+
+    def _conclude(self, W: npt.NDArray[Any], b: FloatArray) -> Certificate:
+        """What loss, slope and gradient of the last point say of W with the intercepts b (K,)."""
+        v, S = -self.gradient, self.problem.total_weight
+        penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
+        gap = np.full(self._B, np.inf)
+        for scale in self._dual_scales(v):
+            penalty, terms, subgradient = self._penalty_terms(W, v, scale)
+            if (scale < 1).any():
+                terms = terms + self._loss_gap(self._shift, scale, self.derivatives) / S
+            gap = np.fmin(gap, terms)
+        objective = self._mean_loss + penalty
+        penalised = self.problem.penalty.alpha > 0
+        own_gap = np.where(penalised, gap, np.inf)
+        self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b))
+        gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, self._slope))
         self.last_value = objective
-        return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b + shift)
+        return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b)
 
     def _per_problem(self, values: FloatArray) -> FloatArray:
         """The largest of (K,) values in each problem, (B,)."""
@@ -191,6 +200,8 @@ class Certifier:
         the conjugate here, and the gap it is expected to leave in the penalty, (B,): unless that
         lets a gap meet its target (B,), the dual point costs no pass over the data.
         """
+        if (certificate.gap <= target).all():
+            return certificate
         S, (u, expected) = self.problem.total_weight, dual
         with np.errstate(all="ignore"):
             u, slope = self._balanced(u)

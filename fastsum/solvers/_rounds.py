@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.prepare import Prepared
@@ -31,10 +30,15 @@ class Rounds(Run):
         problem = prepared.problem
         super().__init__(problem, method, certifier, state, tol, refine=True, mend=True)  # type: ignore[arg-type]
         self.prepared = prepared
+        self.eager = False  # a round even from a start that is good enough
 
-    def certify_start(self, margins: npt.NDArray[np.float64] | None = None) -> None:
+    def begin(self, start: Certificate) -> None:
+        """Takes a start that has just been certified."""
+        self._accept(self.state["weights"], start)
+
+    def certify_start(self) -> None:
         """Certifies given coefficients; a start that is not finite or far out is left for null."""
-        start = self.certifier(self.state["weights"], margins)
+        start = self.certifier(self.state["weights"])
         if start.finite:
             self._accept(self.state["weights"], start)
         else:
@@ -51,7 +55,7 @@ class Rounds(Run):
     ) -> Status:
         """Improve, certify, record, stop."""
         self.phase = "start"
-        status = self._judge(self.certificate)
+        status = None if self.eager else self._judge(self.certificate)
         if status is not None and not warm:
             self.state["passes"] += 1  # what the null model's certificate read
         if status is None and self.passes >= max_iter:
@@ -72,6 +76,11 @@ class Rounds(Run):
         if not self.records:
             self._record()
         return status
+
+    def within(self, tol: float) -> Status | None:
+        """The status if the last certificate is good enough for another tol."""
+        self.tol = tol
+        return self._reached()
 
     def _round(self, phase: Phase, budget: int) -> Status | None:
         """A better point by the phase; problems that it made worse stay where they were."""

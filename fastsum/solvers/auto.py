@@ -149,12 +149,17 @@ class Auto:
         elif isinstance(phase, Epochs):
             self._epochs_left -= 1
             if not worse.any():
-                newton = self._phase(NewtonCG)
-                assert isinstance(newton, NewtonCG)
-                enough = bool(newton.last_step(np.array([gain]), target).all())
+                enough = bool(self.newton.last_step(np.array([gain]), target).all())
                 if enough or gain > FLATTENED * self._last_gain:
                     self._epochs_left = 0
             self._last_gain = np.inf if worse.any() else gain
+
+    @property
+    def newton(self) -> NewtonCG:
+        """The phase that ends fits of smooth problems."""
+        phase = self._phase(NewtonCG)
+        assert isinstance(phase, NewtonCG)
+        return phase
 
     def _phase(self, kind: type[Phase]) -> Phase:
         if kind not in self._phases:

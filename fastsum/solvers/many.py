@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastsum.problem import Problem
 from fastsum.result import Result, Status
 from fastsum.solvers._minimize import check_settings, result_of, seed_of, solve
 from fastsum.solvers._path import PenaltyPath
+from fastsum.solvers._progress import Progress
 from fastsum.solvers._registry import resolve_solver
 from fastsum.solvers._warm_start import Init
 from fastsum.solvers.auto import Auto
@@ -105,33 +107,43 @@ class _SideBySide:
 
     def results(self) -> Iterator[tuple[int, Result]]:
         """(position of a problem, its result), as they come."""
+        chains = [self._paths[first :: self._workers] for first in range(self._workers)]
         if self._workers == 1:
-            for ids in self._paths:
-                yield from self._path(ids)
+            yield from self._chain(chains[0])
             return
         # one limit around all: each path's own would end while others run
         with blas_threads(self._inner, np.inf), ThreadPoolExecutor(self._workers) as pool:
-            ends = [pool.submit(self._whole, ids) for ids in self._paths]
+            done: SimpleQueue[tuple[int, Result]] = SimpleQueue()
+            ends = [pool.submit(self._fill, chain, done) for chain in chains]
             try:
                 for end in as_completed(ends):
-                    yield from end.result()
+                    end.result()
+                    while not done.empty():
+                        yield done.get()
             except BaseException:  # Ctrl-C too: fits end at their next round
                 self._stopped = True
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _whole(self, ids: Ids) -> list[tuple[int, Result]]:
-        return list(self._path(ids))
+    def _fill(self, chain: list[Ids], done: SimpleQueue[tuple[int, Result]]) -> None:
+        for solved in self._chain(chain):
+            done.put(solved)
 
-    def _path(self, ids: Ids) -> Iterator[tuple[int, Result]]:
-        fold = _fold(self._shared, self._problems[ids[0]])
-        path = PenaltyPath(fold, self._inner, self._seed)
-        for i in ids:
-            problem = self._problems[i]
-            run, status = path.solve(problem, self._tol, self._max_iter, lambda _: self._stopped)
-            if self._stopped:
-                return
-            yield i, result_of(run, problem, status, keep_state=False, warn=False)
+    def _chain(self, paths: list[Ids]) -> Iterator[tuple[int, Result]]:
+        """Paths one after the other, each by the steps of the one before."""
+        path: PenaltyPath | None = None
+        for ids in paths:
+            fold = _fold(self._shared, self._problems[ids[0]])
+            path = PenaltyPath(fold, self._inner, self._seed, path)  # its bits never depend on time
+            for i in ids:
+                problem = self._problems[i]
+                run, status = path.solve(problem, self._tol, self._max_iter, self._stop)
+                if self._stopped:
+                    return
+                yield i, result_of(run, problem, status, keep_state=False, warn=False)
+
+    def _stop(self, progress: Progress) -> bool:
+        return self._stopped
 
 
 def _alone(

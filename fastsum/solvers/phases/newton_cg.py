@@ -49,6 +49,7 @@ class NewtonCG(NewtonStep):
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
         self._preconditioner: BlockPreconditioner | None = None
+        self.spare: BlockPreconditioner | None = None  # of a problem near to this one
         self._passes, self._products = FIRST, 0
         self._made_at: FloatArray = np.empty(0)  # the curvature it is of
         self._plain: FloatArray | None = None
@@ -77,6 +78,11 @@ class NewtonCG(NewtonStep):
             else:
                 self._preconditioner.use(problem)
 
+    def lend(self) -> BlockPreconditioner | None:
+        """The last preconditioner, unless it is exact for this problem alone."""
+        M = self._preconditioner
+        return None if M is None or M.whole else M
+
     def _gradient(self, w: FloatArray) -> FloatArray:
         """The gradient of F on the face of the signs of w, (d + 1, K); exact b has slope 0."""
         problem, g = self.problem, np.zeros(w.shape)
@@ -94,10 +100,13 @@ class NewtonCG(NewtonStep):
         M = self._preconditioner
         weak = M is not None and not M.complete and self._products > self._passes
         if M is None or weak or np.abs(c - self._made_at).sum() > CHANGED * self._made_at.sum():
-            self._passes = max(self._passes, GENEROUS * self._products)
-            self._made_at, self._products = c, 0
-            M = BlockPreconditioner(self.problem, c, self.n_threads, self._passes)
-            self._preconditioner = M
+            if self.spare is not None and not weak:
+                M, self.spare = self.spare, None
+                M.use(self.problem)
+            else:
+                self._passes = max(self._passes, GENEROUS * self._products)
+                M = BlockPreconditioner(self.problem, c, self.n_threads, self._passes)
+            self._preconditioner, self._made_at, self._products = M, c, 0
         return M
 
     def _scales_without_preconditioner(

@@ -52,6 +52,9 @@ CHEAP = 1 << 23  # products of a Gram matrix of dense columns: it is made anew a
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
 SCREEN_FROM = 3  # calls
+# Of the gap wanted: accuracy of a subproblem that needs no more; and on a path of penalties, where
+# steps are small and a set is solved nearly exactly at no cost.
+PART, PART_ON_PATH = 0.3, 3e-3
 SHORTEST = 1e-8  # step of a line search
 DRIFT, DRIFT_OF_SAMPLE = 0.5, 0.1  # of the weights of a Hessian used again: few rows are cheap
 # Rows of the first Hessians: this many, as many a column, a share of all; then times DENSER.
@@ -87,6 +90,7 @@ class WorkingSet(Phase):
             _State(on_path=dense and problem.rows.n_cols > SMALL)
             for _ in range(problem.columns.n_problems)
         ]
+        self._part = PART
         self._losses: dict[int, SeparateLoss] = {}
         self._deviation: FloatArray | None = None
         self._mean: FloatArray | None = None
@@ -98,7 +102,7 @@ class WorkingSet(Phase):
     def use(self, problem: Problem) -> None:
         """Sets and Gram matrices stay; what was proven to be zero is not any more."""
         super().use(problem)
-        self._losses = {}
+        self._losses, self._part = {}, PART_ON_PATH
         for state in self._states:
             state.alive, state.screened, state.tighter = None, np.inf, 1.0
             state.on_path = False
@@ -136,7 +140,7 @@ class WorkingSet(Phase):
         complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
         on_gram = self.problem.loss.name == "squared" and self.fits(len(state.ids))
         reduction = REDUCTION_ON_GRAM if on_gram else REDUCTION
-        accuracy = state.tighter * max(0.3 * target, reduction * gap) if complete else 0.0
+        accuracy = state.tighter * max(self._part * target, reduction * gap) if complete else 0.0
         if complete and on_gram and len(state.ids) <= SMALL:
             accuracy = EXACT * gap  # costs nothing
         x = W[state.ids, b].astype(np.float64)
