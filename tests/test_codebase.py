@@ -23,7 +23,7 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "certificate", "sampling", "alpha_max"},
+    {"problem", "certificate", "margin_size", "sampling", "alpha_max"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"threads"},
@@ -37,7 +37,7 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 SIBLINGS = {
     "alpha_max": {"problem", "certificate"},  # of the null model
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
-    "certificate": {"problem"},  # what is certified
+    "certificate": {"problem", "margin_size"},  # what is certified
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
     "sampling": {"problem"},  # what is sampled
