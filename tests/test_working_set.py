@@ -77,6 +77,16 @@ def test_gram_grows_to_the_whole(storage, n_threads, centred, monkeypatch):
         np.testing.assert_allclose(H, (B.T * weight) @ B, atol=1e-12)
 
 
+def test_threads_keep_their_rows_apart():
+    """Each thread holds the selected values of a row of its own; rows enough for them to meet."""
+    rng = np.random.default_rng(2)
+    X = random_matrix(rng, 20_000, 12, "csr")
+    H, A = np.full((5, 5), np.nan), dense(X)[:, IDS]
+    for _ in range(5):
+        sparse_gram(as_rows(X), IDS, np.ones(20_000), H, 0, None, 2)
+        np.testing.assert_allclose(H, A.T @ A, rtol=1e-10)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("first", [0, 1, 32, 45])
 def test_gram_of_more_columns_than_a_tile(first, n_threads):
