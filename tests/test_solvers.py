@@ -266,12 +266,13 @@ def test_unknown_solver_lists_the_names():
         fastsum.minimize(random_problem(0), "sgd")
 
 
-def test_auto_leaves_straight_losses_under_l1_to_a_method_whose_table_fits(monkeypatch):
-    straight = random_problem(16, "huber", penalty="l1")
-    assert resolve_solver("auto", straight).name == "saga"
+def test_auto_leaves_mixed_penalties_to_a_method_whose_table_fits(monkeypatch):
+    mixed = random_problem(16, "squared", "multi").with_penalty(0.1, [1.0, 0.0, 0.5])
+    assert resolve_solver("auto", mixed).name == "saga"
+    assert resolve_solver("auto", random_problem(16, "huber", penalty="l1")).name == "auto"
     coupled = random_problem(16, "multinomial", "coupled", penalty="l1")
     no_memory(monkeypatch)
-    assert resolve_solver("auto", straight).name == "svrg"
+    assert resolve_solver("auto", mixed).name == "svrg"
     assert resolve_solver("auto", coupled).name == "auto"
     with pytest.raises(MemoryError, match=r"gradient table needs .* GB .*solver='svrg'"):
         fastsum.minimize(coupled, "saga")

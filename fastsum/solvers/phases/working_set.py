@@ -7,7 +7,8 @@ most; it doubles until no violator is left outside. On it the quadratic model of
     H = (1/S) A' diag(s l''(z)) A,  A = X_S centred by what a free intercept takes,
 
 is minimised by `_quadratic.py`: once for the squared loss, whose H is exact, kept and grown by the
-new columns only; several times with a line search for the others (prox-Newton; Yuan, Ho, Lin 2012).
+new columns only; several times with a line search for the others (prox-Newton; Yuan, Ho, Lin 2012),
+with curvature where a row has a slope and none, see `_curvature.py`.
 Columns that cannot be in the support of a minimiser are dropped for good, by the gap-safe sphere
 test (Ndiaye, Fercoq, Gramfort, Salmon 2017): c |v_j| + N_j sqrt(2 L gap) < l1, where N_j is the
 weighted deviation of column j.
@@ -40,8 +41,6 @@ SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves viol
 # sweeps are cheap beside a round.
 REDUCTION, REDUCTION_ON_GRAM = 1e-3, 1e-4
 LOOSE = 0.3  # the same for the squared loss on dense data
-# Quadratic models do not see the rows on a straight piece; such problems are left to SAGA.
-STRAIGHT = {"huber", "smoothed_hinge"}
 SMALL, EXACT = 128, 1e-9  # columns of a set whose subproblem is solved to this part of the gap
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
 RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
@@ -109,9 +108,8 @@ class WorkingSet(Phase):
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether each problem has an l1 part, one output and a loss without straight pieces."""
-        separate = problem.columns.n_outputs == 1 and problem.loss.name not in STRAIGHT
-        return separate and bool((problem.penalty.l1 > 0).all())
+        """Whether each problem has an l1 part and one output."""
+        return problem.columns.n_outputs == 1 and bool((problem.penalty.l1 > 0).all())
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
