@@ -26,13 +26,14 @@ class Submatrix:
     Attributes
     ----------
     rows : Rows
-        The copy, one block; X itself where `ids` are all its columns.
+        The copy, one block; X itself where `ids` are all its columns, and ascend in every row as
+        Gram matrices need them (columns renumbered by frequency do not).
     """
 
     def __init__(self, rows: Rows, ids: Ids, n_threads: int):
         self.n_threads = n_threads
         everything = len(ids) == rows.n_cols and bool((ids == np.arange(len(ids))).all())
-        if everything and (len(rows.blocks) == 1 or not rows.sparse):
+        if everything and (not rows.sparse or _ascend(rows)):
             self.rows = rows
         elif all(block.storage == "dense" for block in rows.blocks):
             self.rows = _dense_columns(rows, ids)
@@ -100,6 +101,15 @@ class Submatrix:
             for begin in range(0, block.n_rows, size):
                 part: Any = Rows.part(block, begin, min(begin + size, block.n_rows))
                 yield start + begin, part.toarray() if sp.issparse(part) else part
+
+
+def _ascend(rows: Rows) -> bool:
+    """Whether sparse rows are one block with ascending column ids."""
+    if len(rows.blocks) > 1:
+        return False
+    (block,) = rows.blocks
+    assert block.indptr is not None and block.indices is not None
+    return bool(_kernels.rows_increase(block.indptr, block.indices))
 
 
 def sparse_gram(
