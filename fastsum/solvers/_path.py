@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 POINTS, LENGTHS = 3, (1.0, 0.5)  # of the curve; of the step foretold
 # Times tol, under an l1 penalty, and at least one round: a step of a fine grid changes F by less
 # than a fit may leave, and working sets are solved nearly exactly at no cost.
-SHARPER = 1e-2
+SHARPER, SHARP = 1e-2, 1e-9  # no sharper than this on that account
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class PenaltyPath:
             self._auto,
             self._certifier,
             {"weights": W, **state},
-            tol * (SHARPER if problem.l1.any() else 1.0),
+            min(tol, max(SHARPER * tol, SHARP)) if problem.l1.any() else tol,
         )
         run.eager = bool(problem.l1.any())
         with ProgressBar(0, "auto", max_iter) as bar, blas_threads(1, problem.rows.nnz):
