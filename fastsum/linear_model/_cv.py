@@ -108,19 +108,6 @@ def margins_of(rows: Rows, results: Sequence[Result], n_jobs: int | None) -> Ite
             yield out[:, k * K : (k + 1) * K]
 
 
-class KnownMargins:
-    """Mixed into an estimator for scorers: its margins on the held-out rows are known already."""
-
-    _known: tuple[Any, Array]
-
-    def _margins(self, X: Any) -> Array:
-        held_out, margins = self._known
-        if X is held_out:
-            return margins
-        computed: Array = super()._margins(X)  # type: ignore[misc]
-        return computed
-
-
 class FoldScorer:
     """Scores the models of a fold with a scorer of scikit-learn's.
 
@@ -139,13 +126,13 @@ class FoldScorer:
         self.scorer, self.X, self.y, self.params, self.n_jobs = scorer, X, y, params, n_jobs
 
     def __call__(self, test: Array, results: Sequence[Result], models: Iterable[Any]) -> list[Any]:
-        """The scores of models (a KnownMargins each, with the coefficients of its result)."""
+        """The scores of models (plain estimators with the coefficients of the results)."""
         X, y = self.X[test], self.y[test]
         params = _check_method_params(X=self.X, params=self.params, indices=test)
         scores = []
         margins = margins_of(as_rows(X, validated=True), results, self.n_jobs)
         for model, z in zip(models, margins, strict=True):
-            model._known = X, z.astype(model.coef_.dtype, copy=False)
+            model._known_margins = X, z.astype(model.coef_.dtype, copy=False)
             score = self.scorer(model, X, y, **params)
             score = score.item() if hasattr(score, "item") else score
             if not isinstance(score, Number):

@@ -29,7 +29,6 @@ from fastsum.linear_model._cv import (
     CrossValidated,
     Fold,
     FoldScorer,
-    KnownMargins,
     choose,
     make_folds,
     route,
@@ -39,10 +38,6 @@ from fastsum.linear_model._docs import documented
 from fastsum.linear_model.classifiers import LogisticRegression
 from fastsum.problem import FloatArray, Problem
 from fastsum.result import Result
-
-
-class _FoldModel(KnownMargins, LogisticRegression):
-    """The model of a fold as scorers see it."""
 
 
 @documented
@@ -284,14 +279,16 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.coef_ = np.ascontiguousarray(mean[:, :n_cols])
         self.intercept_ = mean[:, n_cols] if self.fit_intercept else np.zeros(len(mean), mean.dtype)
 
-    def _model(self, base: Problem, result: Result, point: tuple[float, float]) -> _FoldModel:
+    def _model(
+        self, base: Problem, result: Result, point: tuple[float, float]
+    ) -> LogisticRegression:
         """The model of a fold, fitted."""
-        model = _FoldModel(C=point[0], l1_ratio=point[1], fit_intercept=self.fit_intercept)
+        model = LogisticRegression(C=point[0], l1_ratio=point[1], fit_intercept=self.fit_intercept)
         model.classes_, model.n_features_in_ = self.classes_, base.rows.n_cols
         model._unpack(result, base)
         return model
 
-    def _row(self, model: _FoldModel) -> Array:
+    def _row(self, model: LogisticRegression) -> Array:
         """Coefficients and, if fitted, intercepts, (n_classes or 1, d + 1 or d)."""
         if not self.fit_intercept:
             coef: Array = model.coef_

@@ -29,7 +29,6 @@ from fastsum.linear_model._cv import (
     CV_CONSTRAINTS,
     CrossValidated,
     FoldScorer,
-    KnownMargins,
     choose,
     make_folds,
     route,
@@ -43,10 +42,6 @@ from fastsum.result import SENTENCES, Result, Status, trace_dtype
 from fastsum.solvers._driver import plain
 from fastsum.solvers._warm_start import initial_weights
 from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
-
-
-class _FoldModel(KnownMargins, Ridge):
-    """The model of a fold as scorers see it."""
 
 
 @documented
@@ -319,15 +314,15 @@ class RidgeCV(CrossValidated, Ridge):
         scores = np.empty((len(parts), 1, len(alphas)))
         for part, (truth, found) in enumerate(parts):
             for k, alpha in enumerate(alphas):
-                model = _FoldModel(alpha)
+                model = Ridge(alpha)
                 model.coef_ = np.zeros((*truth.shape[1:], X.shape[1]))  # read for its shape
-                model._known = X, found[..., k]
+                model._known_margins = X, found[..., k]
                 scores[part, 0, k] = scorer(model, X, truth, **params)
         return scores
 
-    def _model(self, result: Result, alpha: float, y: Array) -> _FoldModel:
+    def _model(self, result: Result, alpha: float, y: Array) -> Ridge:
         """The model of a fold, fitted."""
-        model = _FoldModel(alpha, fit_intercept=self.fit_intercept)
+        model = Ridge(alpha, fit_intercept=self.fit_intercept)
         model.n_features_in_ = self.n_features_in_
         model._unpack(result, y)
         return model
