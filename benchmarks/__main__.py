@@ -1,4 +1,4 @@
-"""``python -m benchmarks peers | own | kernels | per-pass | fixed-cost | list``."""
+"""``python -m benchmarks peers | own | kernels | grids | per-pass | fixed-cost | list``."""
 
 import argparse
 import os
@@ -19,6 +19,7 @@ def parse(arguments=None):
     helps = {
         "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
         "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
+        "grids": "cross-validated grids: ours, separate fits of ours, scikit-learn",
         "kernels": "ns per stored value against the roofline",
         "own": "weights, intercept, float32, a second thread, memory: ours against ours",
         "peers": "least seconds to a suboptimality, ours and every peer; then own and kernels",
@@ -31,7 +32,7 @@ def parse(arguments=None):
         command.add_argument("--only", nargs="+", help="patterns of rows, parts of names")
         command.add_argument("--note", default="", help="a remark for the report")
         command.add_argument("--out", help="folder of the reports; default: benchmarks/results")
-        if name in ("peers", "own", "kernels"):
+        if name in ("peers", "own", "kernels", "grids"):
             command.set_defaults(threads=2)
         if name == "peers":
             command.add_argument("--limit", type=float, default=60.0, help="seconds of one fit")
@@ -52,7 +53,7 @@ def main(arguments=None):
     for variable in THREAD_VARIABLES:  # read when the libraries load, so before any import of them
         os.environ[variable] = str(getattr(args, "threads", 1))
     from benchmarks import registry
-    from benchmarks.experiments import fixed_cost, kernels, own, peers, per_pass
+    from benchmarks.experiments import fixed_cost, grids, kernels, own, peers, per_pass
 
     if args.command == "list":
         registry.show()
@@ -60,6 +61,7 @@ def main(arguments=None):
     experiments = {
         "per-pass": per_pass,
         "fixed-cost": fixed_cost,
+        "grids": grids,
         "kernels": kernels,
         "own": own,
         "peers": peers,

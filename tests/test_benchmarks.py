@@ -155,7 +155,7 @@ def test_folder_says_why_it_has_no_data(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("command", ["per-pass", "fixed-cost", "own", "kernels"])
+@pytest.mark.parametrize("command", ["per-pass", "fixed-cost", "own", "kernels", "grids"])
 def test_commands_write_reports(command, tmp_path, monkeypatch):
     from benchmarks import __main__ as main
 
