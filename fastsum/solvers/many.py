@@ -135,12 +135,17 @@ class _SideBySide:
         for ids in paths:
             fold = _fold(self._shared, self._problems[ids[0]])
             path = PenaltyPath(fold, self._inner, self._seed, path)  # its bits never depend on time
+            last: Result | None = None
+            alpha = np.empty(0)
             for i in ids:
                 problem = self._problems[i]
-                run, status = path.solve(problem, self._tol, self._max_iter, self._stop)
-                if self._stopped:
-                    return
-                yield i, result_of(run, problem, status, keep_state=False, warn=False)
+                if last is None or not np.array_equal(problem.penalty.alpha, alpha):
+                    run, status = path.solve(problem, self._tol, self._max_iter, self._stop)
+                    if self._stopped:
+                        return
+                    last = result_of(run, problem, status, keep_state=False, warn=False)
+                    alpha = problem.penalty.alpha
+                yield i, last  # of equal problems the same
 
     def _stop(self, progress: Progress) -> bool:
         return self._stopped
@@ -168,15 +173,27 @@ def _alone(
 def _paths(problems: Sequence[Problem]) -> list[Ids]:
     """Problems of the same weights and l1_ratio, from the strongest penalty to the weakest.
 
-    Weights are told apart by their identity; problems of one fold come one path after the other.
+    Problems of one fold come one path after the other; equal ones meet in a path.
     """
     groups: dict[tuple[int, bytes], Ids] = {}
+    number: dict[int, int] = {}  # of the weights of an id
+    distinct: list[npt.NDArray[np.float64] | None] = []
     for i, problem in enumerate(problems):
-        key = id(problem.sample_weight), problem.penalty.l1_ratio.tobytes()
+        s = problem.sample_weight
+        if id(s) not in number:
+            same = (k for k, other in enumerate(distinct) if _equal(s, other))
+            number[id(s)] = k = next(same, len(distinct))
+            if k == len(distinct):
+                distinct.append(s)
+        key = number[id(s)], problem.penalty.l1_ratio.tobytes()
         groups.setdefault(key, []).append(i)
     for ids in groups.values():
         ids.sort(key=lambda i: -float(np.max(problems[i].penalty.alpha)))
     return list(groups.values())
+
+
+def _equal(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None) -> bool:
+    return a is b if a is None or b is None else np.array_equal(a, b)
 
 
 def _shared(problems: Sequence[Problem], n_threads: int, seed: int) -> Prepared:
