@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsum._core import _kernels, _phases
+from fastsum._core import _phases
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.sampling import Sampler
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
+from fastsum.solvers.phases.epochs import block_for_steps
 
 # Mean kappa / n up to which dual epochs come first: at 0.25 they take 0.6 of the time of Newton
 # steps (text), at 0.4 0.6 (ipinyou), at 0.97 1.1 (criteo), at 2.5 1.4 (sector).
@@ -43,18 +44,7 @@ class DualEpochs(Phase):
         super().__init__(problem, certifier, n_threads)
         self._rng = np.random.Generator(np.random.PCG64(seed))
         rows, s = problem.rows, problem.sample_weight
-        (block,) = rows.blocks
-        # data of ones have no dtype of their own: float32 weights fill half the cache
-        self._dtype = np.dtype(np.float32) if block.storage == "ones" else problem.dtype
-        self._block = _kernels.Block(
-            block.storage,
-            block.n_rows,
-            block.n_cols,
-            self._dtype.itemsize == 8,
-            values=block.values,
-            indices=block.indices,
-            indptr=block.indptr,
-        )
+        self._block, self._dtype = block_for_steps(problem)
         norms = rows.squared_norms(n_threads)
         self._sampler = Sampler(rows, s, np.ones(rows.n_rows), "blocks")
         S, l2 = problem.total_weight, float(problem.l2[0])

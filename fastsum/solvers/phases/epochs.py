@@ -14,6 +14,8 @@ Safety    a row with L_i > 1 / eta is taken with c_i smaller, so that no step ov
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -43,18 +45,8 @@ class Epochs(Phase):
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self._slower, self._epochs = 1.0, 0
         self._metric, self._norms = np.empty(0), np.empty(0)
-        (block,) = problem.rows.blocks
-        # data of ones have no dtype of their own: float32 weights fill half the cache
-        self._dtype = np.dtype(np.float32) if block.storage == "ones" else problem.dtype
-        self._block = _kernels.Block(
-            block.storage,
-            block.n_rows,
-            block.n_cols,
-            self._dtype.itemsize == 8,
-            values=block.values,
-            indices=block.indices,
-            indptr=block.indptr,
-        )
+        self._block, self._dtype = block_for_steps(problem)
+        block = self._block
         s = problem.sample_weight
         self._sampler = Sampler(problem.rows, s, np.ones(block.n_rows), "blocks")
         self._mass = problem.rows.column_mass(self._sampler.p)
@@ -146,3 +138,19 @@ class Epochs(Phase):
         damping[:-1][self._mass * m > 1.0] = factor
         damping[-1] = factor
         return damping
+
+
+def block_for_steps(problem: Problem) -> tuple[_kernels.Block, np.dtype[Any]]:
+    """The one sparse block of the rows in the dtype of its steps.
+
+    Data of ones have no dtype of their own: float32 weights fill half the cache.
+    """
+    (block,) = problem.rows.blocks
+    dtype = np.dtype(np.float32) if block.storage == "ones" else problem.dtype
+    same: dict[str, Any] = {
+        "values": block.values,
+        "indices": block.indices,
+        "indptr": block.indptr,
+    }
+    wide = dtype.itemsize == 8
+    return _kernels.Block(block.storage, block.n_rows, block.n_cols, wide, **same), dtype
