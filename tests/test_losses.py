@@ -226,3 +226,14 @@ def test_unknown_loss_lists_the_registry():
     with pytest.raises(ValueError, match="loss='probit' is unknown") as error:
         get_loss("probit")
     assert all(name in str(error.value) for name in LOSSES)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="needs extended precision")
+def test_logistic_to_the_last_digits():
+    """Its own exp and log1p, against extended precision: a few units in the last place."""
+    loss, z = LOSSES["logistic"], np.linspace(-45.0, 45.0, 2001)
+    e = np.exp(-z.astype(np.longdouble))
+    exact = np.log1p(e), -e / (1 + e), e / (1 + e) ** 2
+    found = [(loss.value(t, 1.0), loss.derivative(t, 1.0)[0], loss.second(t, 1.0)[0, 0]) for t in z]
+    for got, true in zip(np.array(found).T, exact, strict=True):
+        assert float(np.abs((got - true) / true).max()) < 4 * np.finfo(float).eps
