@@ -85,6 +85,10 @@ struct StepArgs {
   void* vectors[8];     // (d + 1, K) state arrays, as the solver's header lists them
   void* tables[4];      // (n_rows, K) state arrays
   double* work;           // (5 K,) scratch
+  const double* parameters[8];  // (K,) each, as the solver's header lists them
+  const double* sequences[4];   // of the size that the solver's header says
+  int64_t* visits;              // (d,) of lazy updates: the step that last changed a column
+  int64_t time;                 // steps made before the first of this call
 };
 
 // One call of coordinate descent on a quadratic (descent.hpp).

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from family import CORE_NAMES
 from problems import DTYPES, LOSS_LAYOUTS, STORAGES, random_problem
 from reference import certificate as reference
 from reference.arrays import arrays_of
@@ -15,7 +16,6 @@ from fastsum.certificate import Certifier
 from fastsum.data import as_rows
 from fastsum.penalties import PENALTIES
 from fastsum.result import Status
-from fastsum.solvers import SOLVER_NAMES
 
 
 def random_point(problem, scale=0.5, seed=0):
@@ -134,7 +134,7 @@ def assert_gap_is_a_bound(result, least):
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("penalty", [name for name in PENALTIES if name != "none"])
 @pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_gap_bounds_the_suboptimality_along_a_fit(name, loss, layout, penalty, refine):
     problem, least = problem_and_optimum(loss, layout, penalty)
     rng = np.random.default_rng(0)
@@ -150,7 +150,7 @@ def test_gap_bounds_the_suboptimality_along_a_fit(name, loss, layout, penalty, r
 
 @pytest.mark.filterwarnings("ignore:the certified gap is at the floor of float32")
 @pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_gap_bounds_the_suboptimality_in_float32(name, loss, layout):
     problem, least = problem_and_optimum(loss, layout, "l1", np.float32)
     result = fastsum.minimize(problem, name, tol=1e-5, max_iter=2000, random_state=0)
@@ -173,7 +173,7 @@ def test_a_far_point_does_not_spoil_later_certificates(loss, layout, scale):
 
 
 @pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_without_a_penalty_the_subgradient_decides(name, loss, layout):
     problem = random_problem(27, loss, layout, penalty="none", n=80, d=3)
     tol = 1e-6

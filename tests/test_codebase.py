@@ -128,7 +128,8 @@ SOLVER_LAYERS = [
     {"_minimize", "_path"},
     {"_rounds"},
     {"_registry"},
-    {"auto", "saga", "svrg"},
+    {"auto", "accelerated", "dual", "full_gradient", "preconditioned", "stochastic"},
+    {"variance_reduced"},  # which accelerated methods may wrap
     {"phases", "_driver"},
     {"_newton", "_warm_start"},
     {"_method", "_progress", "_extrapolation", "_working_set"},
@@ -217,8 +218,8 @@ CPP = sorted(
 
 
 def per_level_sources():
-    """Return the sources compiled once per CPU level: level.cpp and all that it includes."""
-    todo, seen = [ROOT / "src_cpp" / "omp" / "level.cpp"], set()
+    """Return the sources compiled once per CPU level: two .cpp files and what they include."""
+    todo, seen = [ROOT / "src_cpp" / "omp" / name for name in ("level.cpp", "steps.cpp")], set()
     while todo:
         path = todo.pop().resolve()
         if path in seen:

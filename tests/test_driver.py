@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from family import CORE, CORE_NAMES
 from problems import LOSS_LAYOUTS, random_labels, random_problem
 from reference import certificate as reference
 from sklearn.exceptions import ConvergenceWarning
@@ -13,7 +14,7 @@ from fastsum import Problem, minimize
 from fastsum.certificate import Certifier
 from fastsum.columns import Columns
 from fastsum.result import Status
-from fastsum.solvers import SOLVER_NAMES, SOLVERS
+from fastsum.solvers import SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [("logistic", "single"), ("multinomial", "coupled"), ("squared", "multi")]
@@ -39,7 +40,7 @@ def assert_same_bits(one, two):
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 @pytest.mark.parametrize(("loss", "layout"), KINDS)
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", CORE)
 def test_passes_in_parts_equal_passes_at_once(name, loss, layout, storage, refine):
     # slow enough that no part converges; certificates come at 4, 8, 12, 16, 20, ... passes
     problem = random_problem(
@@ -97,7 +98,7 @@ def test_the_seed_of_a_continuation_is_that_of_the_state():
         np.testing.assert_array_equal(first.state[name], value)
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", CORE)
 def test_another_alpha_keeps_the_tables(name):
     problem = random_problem(42, alpha=0.1)
     other = random_problem(42, alpha=0.02)
@@ -127,7 +128,7 @@ def changed(problem, what):
 
 
 @pytest.mark.parametrize("what", ["X", "y", "weights", "intercept"])
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", CORE)
 def test_changed_data_keep_the_coefficients_only(name, what):
     problem = random_problem(43)
     other = changed(problem, what)
@@ -204,7 +205,7 @@ def test_every_status():
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
 @pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_all_that_the_arithmetic_gives_ends_a_fit(name, loss, layout, offset):
     """Far columns make a far b, and the rounding of the slope in b is multiplied by it."""
     for seed in range(3):
@@ -223,7 +224,7 @@ def test_all_that_the_arithmetic_gives_ends_a_fit(name, loss, layout, offset):
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("tol", [1e-2, 1e-5])
 @pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_tol_is_relative_to_what_there_is_to_gain(name, loss, layout, tol, refine):
     problem = random_problem(48, loss, layout, alpha=0.02)
     result = minimize(problem, name, tol=tol, random_state=0, refine=refine)
@@ -264,7 +265,7 @@ def test_trace(loss, layout):
 
 
 @pytest.mark.parametrize("refine", [True, False])
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", CORE)
 def test_n_iter_is_max_iter_if_stopped_by_it(name, refine):
     problem = random_problem(50, n=300, d=40, alpha=1e-5)
     for max_iter in (1, 2, 5, 11):
@@ -360,7 +361,7 @@ def test_bad_settings(settings, message):
 # ---- randomness and threads
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", CORE)
 def test_random_state_decides_the_bits(name):
     problem = random_problem(55, n=100)
     fit = lambda seed: minimize(problem, name, tol=0, max_iter=6, random_state=seed)  # noqa: E731
@@ -369,7 +370,7 @@ def test_random_state_decides_the_bits(name):
     assert not np.array_equal(fit(1).coef, fit(2).coef)
 
 
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_two_threads_inside_a_fit_repeat_their_bits(name):
     problem = random_problem(56, n=500, storage="csr", d=20)
     options = {"solver": name, "tol": 0, "max_iter": 6, "random_state": 0}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.optimize
+from family import CORE_NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_problem
@@ -13,7 +14,6 @@ import fastsum
 from fastsum.certificate import Certifier
 from fastsum.line_search import Minimum
 from fastsum.losses import LOSSES, get_loss
-from fastsum.solvers import SOLVER_NAMES
 
 CASES = [("huber", p) for p in (0.05, 1.35, 30.0)]
 CASES += [("smoothed_hinge", p) for p in (0.05, 1.0, 4.0)]
@@ -39,7 +39,7 @@ def with_param(problem, loss, param, **changes):
 
 @each_case
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", "l1"])
-@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_agrees_with_cvxpy(name, penalty, loss, param):
     cp = pytest.importorskip("cvxpy")
     p = with_param(random_problem(1, loss, penalty=penalty, weights="random"), loss, param)

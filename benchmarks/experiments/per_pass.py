@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 import fastsum
 from benchmarks import registry
-from fastsum.solvers.saga import Saga
+from fastsum.solvers.variance_reduced import Saga
 
 # (data set, scikit-learn's passes k1 and k2)
 PROBLEMS = [

@@ -110,6 +110,10 @@ def steps(
     vectors: tuple[Array | None, ...],
     tables: tuple[Array | None, ...],
     work: Array,
+    parameters: tuple[Array, ...] = (),
+    sequences: tuple[Array, ...] = (),
+    visits: Array | None = None,
+    time: int = 0,
 ) -> None: ...
 def csr_fault(indptr: Array, indices: Array, n_rows: int, n_cols: int) -> tuple[int, int]: ...
 def rows_increase(indptr: Array, indices: Array) -> bool: ...

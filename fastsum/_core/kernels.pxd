@@ -48,6 +48,10 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         void* vectors[8]
         void* tables[4]
         double* work
+        const double* parameters[8]
+        const double* sequences[4]
+        int64_t* visits
+        int64_t time
 
     cdef struct DescentArgs:
         int64_t p

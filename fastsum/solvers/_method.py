@@ -42,7 +42,9 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    cycle: ClassVar[int] = 1  # passes of one round of the method
+    cycle: ClassVar[int] = 1  # passes of one round of the method; a pass is n sample gradients
+    reaches: ClassVar[float] = 1e-10  # a relative gap that it reaches without a long wait
+    takes_step: ClassVar[bool] = True  # whether step_size means something to it
 
     @abstractmethod
     def __init__(
@@ -85,12 +87,16 @@ class Method(ABC):
 class PerSampleMethod(Method):
     """Methods whose step reads one row: a sampler, a step size and a kernel of solvers.def.
 
-    Class attributes `vectors` and `tables` name the state arrays in the order of the kernel's
-    header: (d + 1, K) and (n, K).
+    Class attributes name what the kernel's header lists, in its order: state arrays `vectors`
+    (d + 1, K) and `tables` (n, K) of the problem's dtype; and, float64, from the state or else
+    from the method itself, `parameters` (K,) and `sequences` of any shape. A kernel with lazy
+    updates has its clock in state["time"], the steps made, and state["visits"] (d,), int64.
     """
 
     vectors: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[str, ...]]
+    parameters: ClassVar[tuple[str, ...]] = ()
+    sequences: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -137,7 +143,7 @@ class PerSampleMethod(Method):
         problem, rows = self.problem, self.problem.rows
         for block, order in self.sampler.draw(rng, n_passes):
             _kernels.steps(
-                _SOLVER_IDS[self.name],
+                _SOLVER_IDS[self.name.replace("-", "_")],
                 rows.blocks[block],
                 problem.task,
                 rows.starts[block],
@@ -154,8 +160,18 @@ class PerSampleMethod(Method):
                 tuple(state.get(name) for name in self.vectors),
                 tuple(state.get(name) for name in self.tables),
                 self._work,
+                self._numbers(state, self.parameters),
+                self._numbers(state, self.sequences),
+                state.get("visits"),
+                state.get("time", 0),
             )
+            if "time" in state:
+                state["time"] += len(order)
         state["rng"] = self._rng_mark = rng_state(rng)
+
+    def _numbers(self, state: State, names: tuple[str, ...]) -> tuple[Any, ...]:
+        """Float64 arrays by name: the state's, or else this method's own."""
+        return tuple(state[name] if name in state else getattr(self, name) for name in names)
 
     def _rng_of(self, state: State) -> np.random.Generator:
         """The generator of the state: the last sweep's if the state is as that left it."""

@@ -162,6 +162,11 @@ def solve(
             )
         run: Run = _auto_run(problem, kind, tol, init, n_threads, seed_of(random_state))
     else:
+        if step_size is not None and not kind.takes_step:
+            raise ValueError(
+                f"step_size has no meaning for solver={kind.name!r}, which finds its own steps: "
+                "leave it at None"
+            )
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads}
         run = _method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from fastsum.problem import Problem
+from fastsum.solvers import (
+    accelerated,
+    dual,
+    full_gradient,
+    preconditioned,
+    stochastic,
+    variance_reduced,
+)
 from fastsum.solvers._method import Method, fits, table_bytes
 from fastsum.solvers.auto import Auto
-from fastsum.solvers.saga import Saga
-from fastsum.solvers.svrg import Svrg
 
-SOLVERS: dict[str, type[Method]] = {method.name: method for method in (Saga, Svrg)}
+GROUPS = (variance_reduced, accelerated, dual, full_gradient, stochastic, preconditioned)
+SOLVERS: dict[str, type[Method]] = {m.name: m for group in GROUPS for m in group.METHODS}
 SOLVER_NAMES = (Auto.name, *SOLVERS)
 
 

@@ -8,8 +8,6 @@
 #include "../kernels.hpp"
 #include "../pivots.hpp"
 #include "../solvers/dual_epoch.hpp"
-#include "../solvers/saga.hpp"
-#include "../solvers/svrg.hpp"
 #include "../solvers/svrg_epoch.hpp"
 #include "curvature.hpp"
 #include "gram.hpp"
@@ -21,27 +19,8 @@
 
 namespace fastsum::FASTSUM_LEVEL {
 
-static Status steps(int32_t solver, const RowBlock* block, const StepArgs* a) {
-  enum : int32_t {
-#define FASTSUM_SOLVER(name, function) k_##name,
-#include "../solvers.def"
-#undef FASTSUM_SOLVER
-  };
-  const bool wide = a->columns.n_problems * a->columns.n_outputs > 1;
-  Status status = kUnsupported;
-  const Status bound = with_rows(*block, [&](const auto& X) {
-    switch (solver) {
-#define FASTSUM_SOLVER(name, function)                                                   \
-  case k_##name:                                                                         \
-    wide ? function<true>(X, *a, block->n_cols) : function<false>(X, *a, block->n_cols); \
-    status = kOk;                                                                        \
-    break;
-#include "../solvers.def"
-#undef FASTSUM_SOLVER
-    }
-  });
-  return bound == kOk ? status : bound;
-}
+// In steps.cpp, compiled beside this file.
+Status steps(int32_t solver, const RowBlock* block, const StepArgs* a);
 
 static Status epoch(const RowBlock* block, const EpochArgs* a) {
   return with_rows(*block, [&](const auto& X) { svrg_epoch(X, *a, block->n_cols); });

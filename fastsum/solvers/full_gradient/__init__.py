@@ -1,0 +1,5 @@
+"""Methods whose every step reads all rows."""
+
+from fastsum.solvers._method import Method
+
+METHODS: tuple[type[Method], ...] = ()
