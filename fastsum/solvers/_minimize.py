@@ -27,6 +27,7 @@ from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
 # Iterates are kept for extrapolation where they are small beside the data, or small at all.
 SMALL_HISTORY = 1 << 20
+NEAR = 0.05  # of all there is to gain: "auto" has no use for the phases of a far start
 
 
 def minimize(
@@ -220,6 +221,8 @@ def _auto_run(
     run = Rounds(prepared, phases, certifier, fresh, tol)
     if init is not None:
         run.certify_start()
+        if (run.certificate.gap <= NEAR * certifier.tolerance_scale()).all():
+            phases.use(prepared.problem)
     return run
 
 
