@@ -100,15 +100,11 @@ struct ColumnHessian {
     return g[j] + row_dot<double>(A.row(j), r) - (mean ? mean[j] * total : 0.0);
   }
   void add(int64_t j, double step) {
-    const auto row = A.row(j);
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t e = 0; e < row.size; ++e) {
-      const double change = step * c[row.index(e)] * double(row.value(e));
-      r[row.index(e)] += change;
-      sum += change;
-    }
-    total += sum;
+    total += sum_of<double>(A.row(j), [&](int64_t i, auto x) {
+      const double change = step * c[i] * double(x);
+      r[i] += change;
+      return change;
+    });
   }
 };
 
@@ -133,25 +129,18 @@ struct CoupledHessian {
     const auto row = A.row(a.column[j]);
     const double* c = a.c + a.output[j] * a.n;
     const double* z = a.z + a.output[j] * a.n;
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t e = 0; e < row.size; ++e) {
-      const int64_t i = row.index(e);
-      sum += double(row.value(e)) * c[i] * (z[i] - a.m[i]);
-    }
-    return g[j] + sum;
+    return g[j] + sum_of<double>(
+                    row, [&](int64_t i, auto x) { return double(x) * c[i] * (z[i] - a.m[i]); });
   }
   void add(int64_t j, double step) {
     const auto row = A.row(a.column[j]);
     const double* c = a.c + a.output[j] * a.n;
     double* z = a.z + a.output[j] * a.n;
-#pragma omp simd
-    for (int64_t e = 0; e < row.size; ++e) {
-      const int64_t i = row.index(e);
-      const double change = step * double(row.value(e));
+    for_each(row, [&](int64_t i, auto x) {
+      const double change = step * double(x);
       z[i] += change;
       a.m[i] += change * c[i] * a.inverse[i];
-    }
+    });
   }
 };
 

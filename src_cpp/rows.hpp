@@ -16,6 +16,7 @@ struct DenseRows {
   using Value = T;
   static constexpr bool kSparse = false;
   struct Row {
+    static constexpr bool kContiguous = true;
     const T* x;
     int64_t size;
     int64_t index(int64_t p) const { return p; }
@@ -41,6 +42,7 @@ struct CsrRows {
   using Value = T;
   static constexpr bool kSparse = true;
   struct Row {
+    static constexpr bool kContiguous = false;
     const int32_t* j;
     const T* x;
     int64_t size;
@@ -70,6 +72,7 @@ struct OnesRows {
   using Value = T;
   static constexpr bool kSparse = true;
   struct Row {
+    static constexpr bool kContiguous = false;
     const int32_t* j;
     int64_t size;
     int64_t index(int64_t p) const { return j[p]; }
@@ -90,13 +93,44 @@ struct OnesRows {
   }
 };
 
+// f(j, x_j) for all pairs of a row, which have different j. Scatters in vector instructions took
+// 1.7 times as long as plain loops over sparse rows, and gathers 1.2 to 1.8 times (Zen 4).
+template <class Row, class F>
+inline void for_each(const Row& row, F&& f) {
+  if constexpr (Row::kContiguous) {
+#pragma omp simd
+    for (int64_t p = 0; p < row.size; ++p) f(row.index(p), row.value(p));
+  } else {
+    for (int64_t p = 0; p < row.size; ++p) f(row.index(p), row.value(p));
+  }
+}
+
+// The sum of f(j, x_j) over the pairs of a row.
+template <class Sum, class Row, class F>
+inline Sum sum_of(const Row& row, F&& f) {
+  Sum sum = 0;
+  if constexpr (Row::kContiguous) {
+#pragma omp simd reduction(+ : sum)
+    for (int64_t p = 0; p < row.size; ++p) sum += f(row.index(p), row.value(p));
+    return sum;
+  } else {
+    Sum s1 = 0, s2 = 0, s3 = 0;  // chains of additions that do not wait for each other
+    int64_t p = 0;
+    for (; p + 3 < row.size; p += 4) {
+      sum += f(row.index(p), row.value(p));
+      s1 += f(row.index(p + 1), row.value(p + 1));
+      s2 += f(row.index(p + 2), row.value(p + 2));
+      s3 += f(row.index(p + 3), row.value(p + 3));
+    }
+    for (; p < row.size; ++p) sum += f(row.index(p), row.value(p));
+    return (sum + s1) + (s2 + s3);
+  }
+}
+
 // sum_j x_j w_j for one column of weights.
 template <class Sum, class Row, class T>
 inline Sum row_dot(const Row& row, const T* w) {
-  Sum sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t p = 0; p < row.size; ++p) sum += Sum(row.value(p)) * Sum(w[row.index(p)]);
-  return sum;
+  return sum_of<Sum>(row, [w](int64_t j, auto x) { return Sum(x) * Sum(w[j]); });
 }
 
 // z_k = sum_j x_j W_jk for K columns of weights, (n_cols, K) row-major.

@@ -38,9 +38,8 @@ inline void add_hessian_product_one(const Rows& X, int64_t begin, int64_t end, i
       out[d] += t[r];
     }
     for (int64_t r = 0; r < size; ++r) {
-      const auto row = X.row(first + r);
-#pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) out[row.index(p)] += Sum(row.value(p)) * t[r];
+      const Sum t_r = t[r];
+      for_each(X.row(first + r), [=](int64_t j, auto x) { out[j] += Sum(x) * t_r; });
     }
   }
 }

@@ -98,7 +98,6 @@ inline void add_gram_typed(const Rows& X, int64_t n_rows, const int32_t* place,
         if (n_threads > 1 && a % n_threads != thread) continue;
         const double x = weight_i * value(e);
         double* h = H + a * p;
-#pragma omp simd
         for (int64_t f = 0; f <= e; ++f) h[index(f)] += x * value(f);
       }
     };

@@ -41,8 +41,8 @@ inline void add_transposed_part(const Rows& X, int64_t begin, int64_t end, const
     const auto row = X.row(i);
     const double* r_i = r + i * K;
     if (K == 1) {
-#pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) out[row.index(p)] += double(row.value(p)) * r_i[0];
+      const double r = r_i[0];
+      for_each(row, [=](int64_t j, auto x) { out[j] += double(x) * r; });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const double x = double(row.value(p));

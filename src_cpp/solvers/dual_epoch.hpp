@@ -66,7 +66,7 @@ double dual_epoch(const Rows& X, const DualEpochArgs& a, int64_t d) {
     // w <- w - (s_i / (S l2)) (u - u_i) x_i, and the same for b
     const double change = -weight * (u - a.u[i]);
     const T step = T(a.per_l2 * change);
-    for (int64_t p = 0; p < row.size; ++p) W[row.index(p)] += step * row.value(p);
+    for_each(row, [=](int64_t j, T x) { W[j] += step * x; });
     W[d] += T(a.per_rho * change);
     a.u[i] = u;
   }
