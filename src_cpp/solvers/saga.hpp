@@ -50,11 +50,13 @@ void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     if constexpr (!Wide) {
       const T gamma = step[0], l1_0 = l1[0], l2_0 = l2[0];
       const T change_0 = change[0], share_0 = share[0];
-      for_each(row, [&](int64_t j, T x) {
-        const T tau = gamma * sweep.PD(j);
+#pragma omp simd
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        const T x = row.value(p), tau = gamma * sweep.PD(j);
         W[j] = prox(W[j] - gamma * sweep.P(j) * change_0 * x - tau * G[j], tau * l1_0, tau * l2_0);
         G[j] += share_0 * x;
-      });
+      }
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

@@ -49,10 +49,12 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g~_j)), x_ij != 0   eq. (12), (14)
     if constexpr (!Wide) {
       const T gamma = step[0], l1_0 = l1[0], l2_0 = l2[0], change_0 = change[0];
-      for_each(row, [&](int64_t j, T x) {
+#pragma omp simd
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
         const T tau = gamma * sweep.PD(j), rate = gamma * sweep.P(j);
-        W[j] = prox(W[j] - rate * change_0 * x - tau * G[j], tau * l1_0, tau * l2_0);
-      });
+        W[j] = prox(W[j] - rate * change_0 * row.value(p) - tau * G[j], tau * l1_0, tau * l2_0);
+      }
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

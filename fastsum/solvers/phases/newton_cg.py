@@ -27,7 +27,7 @@ from fastsum.solvers.phases._newton_step import NewtonStep
 from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
-PART = 0.5  # of the gap wanted that the residual may leave
+PART = 0.8  # of the gap wanted that the residual may leave
 CURVED = 4.0  # times (decrease of the model)^2 / F(null): what a Newton step leaves to gain
 TAIL = 3.0  # times the last decrease: what conjugate gradients have left to gain
 MOST_TAIL, FAR_TAIL = 0.1, 0.5  # of the decrease that may be left; the second for shortened steps
