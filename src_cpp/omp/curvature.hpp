@@ -56,12 +56,7 @@ inline void add_hessian_product_part(const Rows& X, int64_t begin, int64_t end, 
     for (int64_t k = 0; k < K; ++k) z[k] += V[d * K + k];
     times_curvature(c + i * K, B, C, z);
     for (int64_t k = 0; k < K; ++k) out[d * K + k] += z[k];
-    for (int64_t p = 0; p < row.size; ++p) {
-      const Sum x = Sum(row.value(p));
-      Sum* o = out + row.index(p) * K;
-#pragma omp simd
-      for (int64_t k = 0; k < K; ++k) o[k] += x * z[k];
-    }
+    add_row(row, z, K, out);
   }
 }
 

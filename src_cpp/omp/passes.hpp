@@ -44,12 +44,7 @@ inline void add_transposed_part(const Rows& X, int64_t begin, int64_t end, const
       const double r = r_i[0];
       for_each(row, [=](int64_t j, auto x) { out[j] += double(x) * r; });
     } else {
-      for (int64_t p = 0; p < row.size; ++p) {
-        const double x = double(row.value(p));
-        double* o = out + row.index(p) * K;
-#pragma omp simd
-        for (int64_t k = 0; k < K; ++k) o[k] += x * r_i[k];
-      }
+      add_row(row, r_i, K, out);
     }
   }
 }
