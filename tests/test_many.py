@@ -1,5 +1,6 @@
 """Many problems over one data set: each as if it had been solved alone."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -20,6 +21,7 @@ from fastsum import prepare as preparing
 from fastsum.certificate import Certifier
 from fastsum.solvers import _path
 from fastsum.solvers import many as module
+from fastsum.solvers._memory import Footprint
 from fastsum.solvers.many import solve_many
 from fastsum.solvers.phases._submatrix import Submatrix
 
@@ -204,3 +206,61 @@ def test_gram_of_all_columns_in_an_order_of_their_own(storage, monkeypatch):
     H = np.empty((p, p))
     Submatrix(rows, np.arange(p), 1).gram(weight, H, 0, None)
     np.testing.assert_allclose(np.tril(H), np.tril(X.T @ (weight[:, None] * X)), atol=1e-12)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("n_paths", [1, 2, 3, 5, 7])
+def test_chains_cover_every_problem_once_and_evenly(n_paths, n_threads):
+    n_chains, length = min(n_threads, n_paths), 12
+    paths = [list(range(k * length, (k + 1) * length)) for k in range(n_paths)]
+    chains = module._chains(paths, n_chains)
+    solved = [i for chain in chains for ids, begin, end in chain for i in ids[begin:end]]
+    assert sorted(solved) == list(range(n_paths * length))
+    assert len(chains) == n_chains
+    work = [sum(end - begin for _, begin, end in chain) for chain in chains]
+    assert max(work) - min(work) <= length / 2
+    for chain in chains:  # what the pieces start from comes before them
+        sizes = [end - begin for _, begin, end in chain]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+# ---- memory
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize(
+    ("loss", "storage", "n", "d"),
+    [
+        ("logistic", "dense", 8000, 40),
+        ("logistic", "csr", 3000, 300),
+        ("squared", "dense", 90, 900),
+    ],
+)
+def test_a_run_takes_no_more_than_it_says(loss, storage, n, d, penalty, n_jobs):
+    problems = grid_of(random_problem(10, loss, storage=storage, n=n, d=d), penalty)
+    solve_many(problems[:1])  # what is made once in a process
+    footprint = Footprint.of(problems, len(ALPHAS))
+    tracemalloc.start()
+    try:
+        results = solve_many(problems, n_jobs=n_jobs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(results) == len(problems)
+    assert peak <= footprint.total(n_jobs)
+    assert footprint.total(n_jobs) <= 4 * peak
+
+
+def test_a_budget_bounds_what_is_solved_at_a_time(capsys):
+    problems = grid_of(random_problem(11, n=400, d=30), "l2")
+    footprint = Footprint.of(problems, len(ALPHAS))
+    one, two = footprint.total(1), footprint.total(2)
+    for budget, at_a_time in ((one, 1), (two - 1, 1), (two, 2), (None, 2)):
+        solve_many(problems, n_jobs=2, verbose=1, memory_budget=budget)
+        assert f"{at_a_time} at a time" in capsys.readouterr().err
+    with pytest.raises(MemoryError, match=r"memory_budget is .* MB, and the problems need about"):
+        solve_many(problems, n_jobs=2, memory_budget=one - 1)
+    with pytest.raises(ValueError, match="memory_budget must be a positive number of bytes"):
+        solve_many(problems, memory_budget=0)

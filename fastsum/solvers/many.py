@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,6 +19,7 @@ from tqdm.auto import tqdm
 from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
 from fastsum.result import Result, Status
+from fastsum.solvers._memory import Footprint
 from fastsum.solvers._minimize import check_settings, result_of, seed_of, solve
 from fastsum.solvers._path import PenaltyPath
 from fastsum.solvers._progress import Progress
@@ -39,6 +41,7 @@ def solve_many(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    memory_budget: int | None = None,
 ) -> list[Result]:
     """Minimises problems that differ in weights and penalty only, each to its own certificate.
 
@@ -54,7 +57,10 @@ def solve_many(
     solver, tol, max_iter, n_jobs, random_state :
         As in `minimize`, for each problem.
     verbose : int, default=0
-        1 shows a progress bar over the problems.
+        1 shows what memory the run takes, about, and a progress bar over the problems.
+    memory_budget : int, default=None
+        Bytes that the results and all that is made on the way may take: it bounds how many paths
+        are solved at a time. None is a quarter of the machine's memory.
 
     Returns
     -------
@@ -65,6 +71,11 @@ def solve_many(
     -----
     ConvergenceWarning
         Once, if some problems did not reach the accuracy asked for.
+
+    Raises
+    ------
+    MemoryError
+        If a budget was given and one path at a time is more than it.
     """
     if not problems:
         return []
@@ -73,7 +84,11 @@ def solve_many(
     results: dict[int, Result] = {}
     with tqdm(total=len(problems), desc="problems", disable=not verbose) as bar:
         if issubclass(kind, Auto) and max_iter > 0:
-            side_by_side = _SideBySide(problems, tol, max_iter, resolve_n_threads(n_jobs), seed)
+            side_by_side = _SideBySide(
+                problems, tol, max_iter, resolve_n_threads(n_jobs), seed, memory_budget
+            )
+            if verbose:
+                bar.write(f"memory: {side_by_side.memory}", file=sys.stderr)
             for i, result in side_by_side.results():
                 results[i] = result
                 bar.update()
@@ -99,11 +114,20 @@ class _SideBySide:
     """
 
     def __init__(
-        self, problems: Sequence[Problem], tol: float, max_iter: int, n_threads: int, seed: int
+        self,
+        problems: Sequence[Problem],
+        tol: float,
+        max_iter: int,
+        n_threads: int,
+        seed: int,
+        memory_budget: int | None,
     ):
         self._problems, self._tol, self._max_iter, self._seed = problems, tol, max_iter, seed
         self._paths = _paths(problems)
-        self._workers = min(n_threads, len(self._paths))
+        footprint = Footprint.of(problems, max(map(len, self._paths)))
+        most = min(n_threads, len(self._paths))
+        self._workers = footprint.at_a_time(most, memory_budget)
+        self.memory = footprint.sentence(self._workers, memory_budget)
         size = problems[0].rows.nnz * problems[0].K
         self._inner = useful_threads(n_threads // self._workers, size)
         self._shared = _shared(problems, useful_threads(n_threads, size), seed)

@@ -204,7 +204,7 @@ class BlockPreconditioner:
             x = (r / scale).astype(np.float32)
             for trans in (1, 0):
                 x = scipy.linalg.blas.strsv(factor, x, trans=trans)
-            return x * (scale / size)
+            return np.multiply(x, scale / size, dtype=np.float64)
 
         return solve
 
