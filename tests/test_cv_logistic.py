@@ -265,6 +265,8 @@ def test_one_standard_error_by_hand():
     assert _cv.choose(scores, strength, ratio, "one_standard_error") == 3
     with pytest.raises(ValueError, match="at least two folds"):
         _cv.choose(scores[:1], strength, ratio, "one_standard_error")
+    with pytest.warns(UserWarning, match="non-finite"):
+        assert _cv.choose(scores + np.nan, strength, ratio, "one_standard_error") == 0
 
 
 def test_one_standard_error_of_a_fit():

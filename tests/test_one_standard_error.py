@@ -51,6 +51,19 @@ def test_one_standard_error_moves_along_the_strength_only():
     assert chosen == {"alpha": 2.0, "l1_ratio": 0.1}
 
 
+def test_one_standard_error_of_what_was_not_measured():
+    results = results_of([{"alpha": 1.0}], [[0.5], [0.6]], "r2")
+    with pytest.raises(
+        ValueError, match=r"metric='score' was not measured; choose one of \['r2'\]"
+    ):
+        one_standard_error(results)
+    results = results_of([{"alpha": "auto"}], [[0.5], [0.6]])
+    with pytest.raises(
+        ValueError, match=r"parameter='alpha' is no strength .* 'auto' is no number"
+    ):
+        one_standard_error(results)
+
+
 def test_one_standard_error_without_scores():
     params = [{"alpha": 1.0}, {"alpha": 2.0}, {"alpha": 3.0}]
     assert one_standard_error(results_of(params, [[np.nan] * 3] * 2)) == 0

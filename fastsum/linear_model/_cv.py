@@ -182,9 +182,18 @@ def choose(scores: FloatArray, strength: FloatArray, l1_ratio: FloatArray, rule:
             "selection_rule='one_standard_error' needs the scores of at least two folds: give cv "
             "more folds or use selection_rule='best'"
         )
-    error = scores[:, best].std(ddof=1) / np.sqrt(n_folds)
-    close = (total / n_folds >= total[best] / n_folds - error) & (l1_ratio == l1_ratio[best])
+    if not np.isfinite(total[best]):
+        return best
+    bar = total[best] / n_folds - standard_error(scores)[best]
+    close = (total / n_folds >= bar) & (l1_ratio == l1_ratio[best])
     return int(np.flatnonzero(close)[np.argmax(strength[close])])
+
+
+def standard_error(scores: FloatArray) -> FloatArray:
+    """Of the means of scores (n_folds, n_points) over the folds, (n_points,); 0 for one fold."""
+    n_folds = len(scores)
+    error: FloatArray = scores.std(axis=0, ddof=int(n_folds > 1)) / np.sqrt(n_folds)
+    return error
 
 
 # --- estimators -----------------------------------------------------------------------------------

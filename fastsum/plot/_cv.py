@@ -10,7 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from fastsum.model_selection._rules import scores_of_splits, strength
+from fastsum.model_selection._rules import (
+    scores_of_splits,
+    standard_error,
+    strength,
+    value_of,
+)
 from fastsum.plot._axes import Display, axes_for, legend_outside, weaker_to_the_right
 
 FloatArray = npt.NDArray[np.float64]
@@ -140,17 +145,14 @@ class CVDisplay(Display):
         if metric is None:
             metric = search.refit if getattr(search, "multimetric_", False) else "score"
         results = search.cv_results_
-        if f"mean_test_{metric}" not in results:
-            names = sorted(key[10:] for key in results if key.startswith("mean_test_"))
-            raise ValueError(f"metric={metric!r} was not measured; choose one of {names}")
-        name = strength(results, parameter)
         scores = scores_of_splits(results, metric)
+        name = strength(results, parameter)
         label = _Label(results["params"], name)
         rows: dict[str, list[int]] = {}
         for i, candidate in enumerate(results["params"]):
             if name in candidate:
                 rows.setdefault(label(candidate), []).append(i)
-        values = {i: float(results["params"][i][name]) for ids in rows.values() for i in ids}
+        values = {i: value_of(results["params"][i], name) for ids in rows.values() for i in ids}
         curves = {}
         for curve, ids in rows.items():
             ids = sorted(ids, key=values.__getitem__)
@@ -184,7 +186,7 @@ class CVDisplay(Display):
         ax = axes_for(ax)
         self.lines_, self.bands_, self.chosen_ = [], [], None
         for name, (x, scores) in self.curves.items():
-            mean, error = _mean_and_error(scores)
+            mean, error = scores.mean(axis=1), standard_error(scores.T)
             at = np.where(x > 0, x, np.nan)
             short = name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 3]}..."
             label = short or "_mean"  # _: not in a legend
@@ -216,7 +218,7 @@ class CVDisplay(Display):
         if 0 < at < np.inf:  # else it has no place on the axis
             ax.axvline(at, color="black", linestyle="--", linewidth=0.9, zorder=0)
         on_curve = np.isclose(x, at, rtol=1e-9)
-        height = _mean_and_error(scores)[0][on_curve][:1]
+        height = scores.mean(axis=1)[on_curve][:1]
         (self.chosen_,) = ax.plot(
             [at][: len(height)],
             height,
@@ -230,12 +232,6 @@ class CVDisplay(Display):
             linewidth=0.9,
             label=f"chosen: {short} = {at:.3g}",
         )
-
-
-def _mean_and_error(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    n_folds = scores.shape[1]
-    spread = scores.std(axis=1, ddof=1) if n_folds > 1 else np.zeros(len(scores))
-    return scores.mean(axis=1), spread / np.sqrt(n_folds)
 
 
 class _Label:
