@@ -385,6 +385,18 @@ def test_folds_may_be_a_generator(routing):
             np.testing.assert_array_equal(once.coef_, again.coef_)
 
 
+def test_a_fit_forgets_the_one_before():
+    X, y = classification(2)
+    model = fastsum.LogisticRegressionCV(Cs=2, cv=2).fit(X, y)
+    assert model.dual_gap_ >= 0
+    model.set_params(refit=False).fit(X, y)  # the mean of the folds has no certificate
+    fresh = fastsum.LogisticRegressionCV(Cs=2, cv=2, refit=False).fit(X, y)
+    learned = [{name for name in vars(m) if name.endswith("_")} for m in (model, fresh)]
+    assert learned[0] == learned[1] and "dual_gap_" not in learned[0]
+    ridge = fastsum.RidgeCV(store_cv_results=True).fit(X, y == "bee")
+    assert not hasattr(ridge.set_params(store_cv_results=False).fit(X, y == "bee"), "cv_results_")
+
+
 def test_models_that_a_scorer_keeps_hold_no_data():
     """Nor do they answer for other rows: pickled they are as large as their coefficients."""
     X, y = classification(2, n=2000)

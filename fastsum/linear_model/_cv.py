@@ -26,10 +26,9 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import _check_method_params
 
 from fastsum.linear_model._base import SHARED_CONSTRAINTS, Array, Constraints
-from fastsum.linear_model._many import shared_margins
+from fastsum.linear_model._many import shared_margins, solved
 from fastsum.problem import FloatArray, Problem
 from fastsum.solvers._registry import SOLVER_NAMES
-from fastsum.solvers.many import solve_many
 
 CV_CONSTRAINTS: Constraints = {
     **{name: kinds for name, kinds in SHARED_CONSTRAINTS.items() if name != "warm_start"},
@@ -97,7 +96,7 @@ def takes_weights(scorer: Any) -> bool:
 
 
 class FoldScorer:
-    """Scores the models of a fold with a scorer of scikit-learn's.
+    """Scores the models of folds with a scorer of scikit-learn's.
 
     Parameters
     ----------
@@ -112,8 +111,12 @@ class FoldScorer:
     def __init__(self, scorer: Any, X: Any, y: Array, params: dict[str, Any]):
         self.scorer, self.X, self.y, self.params = scorer, X, y, params
 
-    def __call__(self, test: Array, models: Sequence[Any]) -> list[Any]:
-        """The scores of fitted models on the rows `test`."""
+    def __call__(self, folds: Sequence[Fold], models: Sequence[Sequence[Any]]) -> FloatArray:
+        """Scores of the models of each fold on the rows that it holds out, (n_folds, n_models)."""
+        pairs = zip(folds, models, strict=True)
+        return np.array([self._of_fold(fold.test, own) for fold, own in pairs], dtype=np.float64)
+
+    def _of_fold(self, test: Array, models: Sequence[Any]) -> list[Any]:
         X, y = self.X[test], self.y[test]
         params = _check_method_params(X=self.X, params=self.params, indices=test)
         with shared_margins(models, X):
@@ -203,17 +206,17 @@ class CrossValidated:
     """Mixed into the estimators that choose their penalty by cross-validation."""
 
     warm_start = False  # no parameter: each fit is a search of its own
-    solver: str
-    tol: float
-    max_iter: Any
     n_jobs: int | None
-    random_state: Any
-    verbose: int
-    selection_rule: str
     cv: Any
+    selection_rule: str
     _parameter_constraints: ClassVar[Constraints]
     # The methods whose parameters are routed to the scorer.
     _scoring_methods: ClassVar[tuple[str, ...]] = ("fit",)
+
+    def _forget(self) -> None:
+        """Drops what an earlier fit has set: not every fit sets every attribute."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
 
     def _get_scorer(self) -> Any:
         """The scorer of the rows held out; None if the user cannot choose it."""
@@ -250,15 +253,7 @@ class CrossValidated:
         for fold in folds:
             part = base.with_weights(fold.weights)
             problems += [part.with_penalty(*e._strengths(part.total_weight)) for e in plain]
-        results = solve_many(
-            problems,
-            self.solver,
-            tol=self.tol,
-            max_iter=1000 if self.max_iter is None else self.max_iter,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-            verbose=int(self.verbose),
-        )
+        results = solved(self, problems, self.n_jobs)
         known = ("classes_", "n_features_in_", "fit_intercept", "n_jobs")
         own = {name: value for name, value in vars(self).items() if name in known}
         models = [copy.copy(estimator) for _ in folds for estimator in plain]

@@ -134,14 +134,15 @@ def _fit_group(
         penalty = problem.penalty
         keys.append((part, penalty.alpha.tobytes(), penalty.l1_ratio.tobytes()))
         problems.setdefault(keys[-1], problem)
-    results = dict(zip(problems, _solved(head, list(problems.values()), n_jobs), strict=True))
+    results = dict(zip(problems, solved(head, list(problems.values()), n_jobs), strict=True))
     for (estimator, _), key in zip(fits, keys, strict=True):
         if key is not None:
             estimator._accept(results[key], problems[key], y)
     return [key is not None for key in keys]
 
 
-def _solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Result]:
+def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Result]:
+    """The results of problems under the settings of an estimator."""
     results = solve_many(
         problems,
         getattr(head, "solver", head._solver),

@@ -203,6 +203,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
             The fitted estimator.
         """
         _raise_for_params(params, self, "fit")
+        self._forget()
         X, y = self._arrays(X, y)
         check_classification_targets(y)
         sample_weight = self._check_weights(sample_weight, X.shape[0])
@@ -225,8 +226,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         plain = [LogisticRegression(C=C, l1_ratio=ratio) for C, ratio in points]
         models = self._fit_folds(base, y, folds, plain)
         shape = len(folds), len(self.l1_ratios_), len(self.Cs_)
-        scores = [score(fold.test, found) for fold, found in zip(folds, models, strict=True)]
-        self.scores_: FloatArray = np.array(scores, dtype=np.float64).reshape(shape)
+        self.scores_: FloatArray = score(folds, models).reshape(shape)
         paths: Array = np.array([[self._row(model) for model in found] for found in models])
         self.coefs_paths_: Array = paths.reshape(*shape, *paths.shape[2:])
         self._choose_and_fit(base)

@@ -84,6 +84,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
             The fitted estimator.
         """
         _raise_for_params(params, self, "fit")
+        self._forget()
         X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
         if y.ndim > 1 and y.shape[1] > 1:
             raise ValueError(
@@ -102,8 +103,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
         plain = [ElasticNet(alpha, l1_ratio=ratio) for alpha, ratio in points]
         models = self._fit_folds(base, target, folds, plain)
         to_scorer = {} if weights is None else {"sample_weight": weights}
-        score = FoldScorer(squared_error, X, target, to_scorer)
-        errors = np.array([score(f.test, found) for f, found in zip(folds, models, strict=True)])
+        errors = FoldScorer(squared_error, X, target, to_scorer)(folds, models)
         alpha, ratio = np.array(points).T
         at = choose(-errors, alpha, ratio, self.selection_rule)
         self.alpha_ = float(alpha[at])

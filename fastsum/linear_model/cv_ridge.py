@@ -176,6 +176,7 @@ class RidgeCV(CrossValidated, Ridge):
             The fitted estimator.
         """
         _raise_for_params(params, self, "fit")
+        self._forget()
         if self.cv is not None and self.store_cv_results:
             raise ValueError("cv!=None and store_cv_results=True are incompatible")
         if self.cv is not None and self.alpha_per_target:
@@ -202,10 +203,7 @@ class RidgeCV(CrossValidated, Ridge):
         if not _routing_enabled() and to_scorer and not takes_weights(scorer):
             to_scorer = {}
         models = self._fit_folds(base, y, folds, [Ridge(alpha) for alpha in alphas])
-        score = FoldScorer(scorer, X, y, to_scorer)
-        scores = np.array(
-            [score(f.test, found) for f, found in zip(folds, models, strict=True)], dtype=np.float64
-        )
+        scores = FoldScorer(scorer, X, y, to_scorer)(folds, models)
         at = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
         self.alpha_, self.best_score_ = float(alphas[at]), float(scores[:, at].mean())
 
