@@ -214,6 +214,8 @@ def test_path_without_any_coefficient():
 
 
 def test_path_errors():
+    with pytest.raises(TypeError, match=r"path must be what fastsum\.path returns, got Lasso"):
+        PathDisplay.from_path(fastsum.Lasso().fit(X, TARGET))
     with pytest.raises(ValueError, match=r"coefs has shape \(4, 3\) for 2 alphas"):
         PathDisplay([1.0, 2.0], COEFS)
 

@@ -246,6 +246,8 @@ def test_cv_errors():
         CVDisplay.from_estimator(old)
     with pytest.raises(ValueError, match="store_cv_results=True"):
         CVDisplay.from_estimator(RidgeCV().fit(X, TARGET))
+    with pytest.raises(ValueError, match="RidgeCV keeps no scores of its folds: fit with cv=None"):
+        CVDisplay.from_estimator(fastsum.RidgeCV(cv=3).fit(X, TARGET))
     with pytest.raises(ValueError, match="curves is empty"):
         CVDisplay({})
     with pytest.raises(ValueError, match=r"curves\['a'\] has \(2,\) strengths and \(3, 1\) scores"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -43,7 +44,7 @@ def checked_grid(
     for k, value in enumerate(given):
         label = f"{name}[{k}]" if len(given) > 1 else name
         check_scalar(value, label, Real, min_val=0.0, max_val=top, include_boundaries=bounds)
-        if np.isnan(value) or (np.isinf(value) and not infinite):
+        if math.isnan(value) or (math.isinf(value) and not infinite):
             raise ValueError(
                 f"{label} == {value}, must be {'a' if infinite else 'a finite'} number"
             )

@@ -294,6 +294,11 @@ def _of_lasso(estimator: Any) -> dict[str, Any]:
 def _of_ridge(estimator: Any) -> dict[str, Any]:
     """Squared errors of the rows left out, (n_samples, [n_targets,] n_alphas)."""
     errors = getattr(estimator, "cv_results_", None)
+    if estimator.cv is not None:
+        raise ValueError(
+            f"{type(estimator).__name__} keeps no scores of its folds: fit with cv=None and "
+            "store_cv_results=True, or give a grid search over alpha to CVDisplay.from_search"
+        )
     if (
         errors is None
         or getattr(estimator, "scoring", None) is not None

@@ -96,6 +96,11 @@ class PathDisplay(Display):
         -------
         display : PathDisplay
         """
+        if not hasattr(path, "coefs"):
+            raise TypeError(
+                f"path must be what fastsum.path returns, got {type(path).__name__}: an estimator "
+                "has the coefficients of one alpha only"
+            )
         several = isinstance(path.coefs, list)
         outputs = path.coefs if several else [path.coefs]
         if not -len(outputs) <= output < len(outputs):
