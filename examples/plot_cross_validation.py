@@ -14,25 +14,22 @@ import numpy as np
 
 from fastsum import LogisticRegressionCV
 from fastsum.datasets import load_example
+from fastsum.plot import CVDisplay
 
 X, y = load_example("a9a", return_X_y=True)
 X, y = X[::8], y[::8]
 
-figure, axes = plt.subplots(figsize=(7, 4))
+figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 settings = {"Cs": np.logspace(-2.5, 1.5, 20), "l1_ratios": (1.0,), "max_iter": 1000}
 for rule in ("best", "one_standard_error"):
     model = LogisticRegressionCV(**settings, selection_rule=rule).fit(X, y)
     kept = int(np.count_nonzero(model.coef_))
     print(f"{rule}: C = {model.C_:.3g}, {kept} of {X.shape[1]} columns")
-    axes.axvline(model.C_, linestyle=":" if rule == "best" else "--", color="0.3", label=rule)
-scores = model.scores_[:, 0]
-error = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
-axes.errorbar(model.Cs_, scores.mean(axis=0), error, capsize=2, label="held out")
-axes.set_xscale("log")
-axes.set_xlabel("C")
+    if rule == "best":
+        axes.axvline(model.C_, linestyle=":", color="0.3", label=f"best: C = {model.C_:.3g}")
+CVDisplay.from_estimator(model, ax=axes)
 axes.set_ylabel("mean log-likelihood of the rows held out")
 axes.legend()
-figure.tight_layout()
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=110)
 else:

@@ -18,3 +18,25 @@ os.environ["PYTHONSAFEPATH"] = "1"
 def small_fits_use_their_threads(monkeypatch):
     """Tests are of small data, on which n_jobs > 1 would not be heard."""
     monkeypatch.setattr("fastsum.threads.PER_THREAD", 1)
+
+
+@pytest.fixture
+def solved(monkeypatch):
+    """How many problems each shared solve took, and how many fits were made alone."""
+    from fastsum.linear_model import _many
+    from fastsum.linear_model._base import FiniteSumEstimator
+
+    counts = {"shared": [], "alone": 0}
+    solve_many, solve = _many.solve_many, FiniteSumEstimator._solve
+
+    def many(problems, *args, **kwargs):
+        counts["shared"].append(len(problems))
+        return solve_many(problems, *args, **kwargs)
+
+    def alone(self, problem):
+        counts["alone"] += 1
+        return solve(self, problem)
+
+    monkeypatch.setattr(_many, "solve_many", many)
+    monkeypatch.setattr(FiniteSumEstimator, "_solve", alone)
+    return counts

@@ -191,12 +191,14 @@ def test_path_serves_as_a_grid():
 def test_errors():
     with pytest.raises(ValueError, match=r"alphas=100 needs l1_ratio > 0.*Give the strengths"):
         fastsum.path(X, TARGET, l1_ratio=0)
-    with pytest.raises(ValueError, match="alphas must be a number or a list of numbers >= 0"):
-        fastsum.path(X, TARGET, alphas=[1.0, -1.0])
-    with pytest.raises(ValueError, match="alphas must be a number or a list"):
-        fastsum.path(X, TARGET, alphas=[[1.0], [2.0]])
-    with pytest.raises(ValueError, match="alphas contains NaN"):
-        fastsum.path(X, TARGET, alphas=[1.0, np.nan])
+    for alphas, message in (
+        ([1.0, -1.0], r"alphas\[1\] == -1.0, must be >= 0"),
+        ([[1.0], [2.0]], r"alphas\[0\] must be an instance of float, not list"),
+        ([1.0, np.nan], r"alphas\[1\] == nan, must be a finite number"),
+        ([], "alphas is empty; give at least one value"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            fastsum.path(X, TARGET, alphas=alphas)
     with pytest.raises(ValueError, match="The 'alphas' parameter of path must be"):
         fastsum.path(X, TARGET, alphas=0)
     with pytest.raises(ValueError, match="The 'loss' parameter of alpha_max must be"):

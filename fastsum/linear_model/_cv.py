@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, ClassVar
@@ -12,18 +14,21 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import log_loss, make_scorer
+from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metadata_routing import _routing_enabled, process_routing
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
 from sklearn.utils.validation import _check_method_params
 
-from fastsum.data import Rows, as_rows
 from fastsum.linear_model._base import SHARED_CONSTRAINTS, Array, Constraints
+from fastsum.linear_model._many import shared_margins, solved
 from fastsum.problem import FloatArray, Problem
-from fastsum.result import Result
 from fastsum.solvers._registry import SOLVER_NAMES
-from fastsum.solvers.many import solve_many
-from fastsum.threads import resolve_n_threads
 
 CV_CONSTRAINTS: Constraints = {
     **{name: kinds for name, kinds in SHARED_CONSTRAINTS.items() if name != "warm_start"},
@@ -31,8 +36,6 @@ CV_CONSTRAINTS: Constraints = {
     "solver": [StrOptions(set(SOLVER_NAMES))],
     "selection_rule": [StrOptions({"best", "one_standard_error"})],
 }
-# Weights and margins of the models scored together: 128 MiB of float64.
-SCORED_VALUES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -92,24 +95,8 @@ def takes_weights(scorer: Any) -> bool:
 # --- scores ---------------------------------------------------------------------------------------
 
 
-def margins_of(rows: Rows, results: Sequence[Result], n_jobs: int | None) -> Iterator[FloatArray]:
-    """x . w + b on the rows for each result in turn, (n, K): many models share a read of a row."""
-    d, n, n_threads = rows.n_cols, rows.n_rows, resolve_n_threads(n_jobs)
-    K = results[0].coef.reshape(d, -1).shape[1]
-    size = max(1, SCORED_VALUES // ((d + 1 + n) * K))
-    for begin in range(0, len(results), size):
-        part = results[begin : begin + size]
-        W = np.empty((d + 1, len(part) * K), dtype=rows.dtype)
-        for k, result in enumerate(part):
-            mine = slice(k * K, (k + 1) * K)
-            W[:-1, mine], W[-1, mine] = result.coef.reshape(d, K), result.intercept
-        out = rows.margins(W, n_threads, np.empty((n, W.shape[1])))
-        for k in range(len(part)):
-            yield out[:, k * K : (k + 1) * K]
-
-
 class FoldScorer:
-    """Scores the models of a fold with a scorer of scikit-learn's.
+    """Scores the models of folds with a scorer of scikit-learn's.
 
     Parameters
     ----------
@@ -119,29 +106,34 @@ class FoldScorer:
         All rows as they were validated.
     params : dict
         What is routed to the scorer: of its arrays it gets the rows held out.
-    n_jobs : int or None
     """
 
-    def __init__(self, scorer: Any, X: Any, y: Array, params: dict[str, Any], n_jobs: int | None):
-        self.scorer, self.X, self.y, self.params, self.n_jobs = scorer, X, y, params, n_jobs
+    def __init__(self, scorer: Any, X: Any, y: Array, params: dict[str, Any]):
+        self.scorer, self.X, self.y, self.params = scorer, X, y, params
 
-    def __call__(self, test: Array, results: Sequence[Result], models: Iterable[Any]) -> list[Any]:
-        """The scores of models (plain estimators with the coefficients of the results)."""
+    def __call__(self, folds: Sequence[Fold], models: Sequence[Sequence[Any]]) -> FloatArray:
+        """Scores of the models of each fold on the rows that it holds out, (n_folds, n_models)."""
+        pairs = zip(folds, models, strict=True)
+        return np.array([self._of_fold(fold.test, own) for fold, own in pairs], dtype=np.float64)
+
+    def _of_fold(self, test: Array, models: Sequence[Any]) -> list[Any]:
         X, y = self.X[test], self.y[test]
         params = _check_method_params(X=self.X, params=self.params, indices=test)
         scorer = _LogLoss.of(self.scorer, y, params) or self.scorer
-        scores = []
-        margins = margins_of(as_rows(X, validated=True), results, self.n_jobs)
-        for model, z in zip(models, margins, strict=True):
-            model._known_margins = X, z.astype(model.coef_.dtype, copy=False)
-            score = scorer(model, X, y, **params)
-            score = score.item() if hasattr(score, "item") else score
-            if not isinstance(score, Number):
-                raise ValueError(
-                    f"scoring must return a number, got {score!r} ({type(score)}) instead"
-                )
-            scores.append(score)
-        return scores
+        with shared_margins(models, X):
+            return [number_of(scorer(model, X, y, **params), self.scorer) for model in models]
+
+
+def number_of(score: Any, scorer: Any) -> Any:
+    """The score, if it is a number."""
+    with suppress(AttributeError, ValueError):  # of other types, or an array
+        score = score.item()
+    if not isinstance(score, Number):
+        raise ValueError(
+            f"scoring must return a number, got {score!r} ({type(score)}) instead. "
+            f"(scorer={scorer})"
+        )
+    return score
 
 
 class _LogLoss:
@@ -220,9 +212,18 @@ def choose(scores: FloatArray, strength: FloatArray, l1_ratio: FloatArray, rule:
             "selection_rule='one_standard_error' needs the scores of at least two folds: give cv "
             "more folds or use selection_rule='best'"
         )
-    error = scores[:, best].std(ddof=1) / np.sqrt(n_folds)
-    close = (total / n_folds >= total[best] / n_folds - error) & (l1_ratio == l1_ratio[best])
+    if not np.isfinite(total[best]):
+        return best
+    bar = total[best] / n_folds - standard_error(scores)[best]
+    close = (total / n_folds >= bar) & (l1_ratio == l1_ratio[best])
     return int(np.flatnonzero(close)[np.argmax(strength[close])])
+
+
+def standard_error(scores: FloatArray) -> FloatArray:
+    """Of the means of scores (n_folds, n_points) over the folds, (n_points,); 0 for one fold."""
+    n_folds = len(scores)
+    error: FloatArray = scores.std(axis=0, ddof=int(n_folds > 1)) / np.sqrt(n_folds)
+    return error
 
 
 # --- estimators -----------------------------------------------------------------------------------
@@ -232,31 +233,76 @@ class CrossValidated:
     """Mixed into the estimators that choose their penalty by cross-validation."""
 
     warm_start = False  # no parameter: each fit is a search of its own
-    solver: str
-    tol: float
-    max_iter: Any
     n_jobs: int | None
-    random_state: Any
-    verbose: int
+    cv: Any
     selection_rule: str
     _parameter_constraints: ClassVar[Constraints]
+    # The methods whose parameters are routed to the scorer.
+    _scoring_methods: ClassVar[tuple[str, ...]] = ("fit",)
 
-    def _solve_folds(
-        self, base: Problem, folds: Sequence[Fold], grids: Sequence[Sequence[tuple[Any, float]]]
-    ) -> list[list[Result]]:
-        """The results of each fold on its grid of (alpha, l1_ratio), of all folds in one call."""
+    def _forget(self) -> None:
+        """Drops what an earlier fit has set: not every fit sets every attribute."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+
+    def _get_scorer(self) -> Any:
+        """The scorer of the rows held out; None if the user cannot choose it."""
+        return None
+
+    def _split(
+        self,
+        X: Any,
+        y: Array,
+        sample_weight: Array | None,
+        weights: Array | None,
+        params: dict[str, Any],
+        *,
+        classifier: bool = False,
+    ) -> tuple[list[Fold], Bunch]:
+        """The folds, with the `weights` of fits, and the routed parameters."""
+        cv = check_cv(self.cv, y, classifier=classifier)
+        routed = route(self, sample_weight, params)
+        return make_folds(cv.split(X, y, **routed.splitter.split), len(y), weights), routed
+
+    def _fit_folds(
+        self,
+        base: Problem,
+        y: Array,
+        folds: Sequence[Fold],
+        plain: Sequence[Any],
+    ) -> list[list[Any]]:
+        """Models of each fold, of all folds in one call.
+
+        `plain` are estimators without cross-validation, one a point of the grid: the models are
+        fitted copies of them.
+        """
         problems: list[Problem] = []
-        for fold, grid in zip(folds, grids, strict=True):
-            problem = base.with_weights(fold.weights)
-            problems += [problem.with_penalty(*point) for point in grid]
-        results = solve_many(
-            problems,
-            self.solver,
-            tol=self.tol,
-            max_iter=1000 if self.max_iter is None else self.max_iter,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-            verbose=int(self.verbose),
-        )
-        size = len(problems) // len(folds)
-        return [results[i : i + size] for i in range(0, len(results), size)]
+        for fold in folds:
+            part = base.with_weights(fold.weights)
+            problems += [part.with_penalty(*e._strengths(part.total_weight)) for e in plain]
+        results = solved(self, problems, self.n_jobs)
+        known = ("classes_", "n_features_in_", "fit_intercept", "n_jobs")
+        own = {name: value for name, value in vars(self).items() if name in known}
+        models = [copy.copy(estimator) for _ in folds for estimator in plain]
+        for model, result in zip(models, results, strict=True):
+            vars(model).update(own)
+            model._accept(result, base, y)
+        return [models[i : i + len(plain)] for i in range(0, len(models), len(plain))]
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Which parameters of fit (and of a score by `scoring`) go to the splitter and the scorer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Their requests.
+        """
+        to_splitter = MethodMapping().add(caller="fit", callee="split")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        router.add(splitter=self.cv, method_mapping=to_splitter)
+        if (scorer := self._get_scorer()) is not None:
+            to_scorer = MethodMapping()
+            for method in self._scoring_methods:
+                to_scorer.add(caller=method, callee="score")
+            router.add(scorer=scorer, method_mapping=to_scorer)
+        return router

@@ -12,16 +12,21 @@ import numpy as np
 from sklearn.base import clone
 
 from fastsum.linear_model._base import Array, FiniteSumEstimator, margins_of
+from fastsum.linear_model._classifier import LinearClassifier
+from fastsum.linear_model._regressor import LinearRegressor
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.solvers.many import solve_many
 
 SHARED_VALUES = 1 << 25  # of weights and margins that are made at a time
+FITS = LinearClassifier.fit, LinearRegressor.fit  # those that `fit_together` stands for
 
 
 def can_share(estimator: Any) -> bool:
     """Whether `fit_together` may have a gain for the estimator."""
-    return isinstance(estimator, FiniteSumEstimator) and estimator._can_share()
+    if not isinstance(estimator, FiniteSumEstimator) or "fit" in vars(estimator):
+        return False
+    return type(estimator).fit in FITS and estimator._can_share()
 
 
 def fit_together(
@@ -129,14 +134,15 @@ def _fit_group(
         penalty = problem.penalty
         keys.append((part, penalty.alpha.tobytes(), penalty.l1_ratio.tobytes()))
         problems.setdefault(keys[-1], problem)
-    results = dict(zip(problems, _solved(head, list(problems.values()), n_jobs), strict=True))
+    results = dict(zip(problems, solved(head, list(problems.values()), n_jobs), strict=True))
     for (estimator, _), key in zip(fits, keys, strict=True):
         if key is not None:
             estimator._accept(results[key], problems[key], y)
     return [key is not None for key in keys]
 
 
-def _solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Result]:
+def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Result]:
+    """The results of problems under the settings of an estimator."""
     results = solve_many(
         problems,
         getattr(head, "solver", head._solver),

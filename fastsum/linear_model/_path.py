@@ -9,20 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from fastsum import null_model
 from fastsum.linear_model._base import POSITIVE, SHARED_CONSTRAINTS, Array, Constraints
 from fastsum.linear_model._classifier import CLASSIFICATION_LOSSES
+from fastsum.linear_model._grids import checked_grid, made_grid
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.losses import LOSSES
-from fastsum.problem import Problem
+from fastsum.problem import FloatArray, Problem
 from fastsum.solvers._registry import SOLVER_NAMES
 from fastsum.solvers.many import solve_many
 from fastsum.threads import resolve_n_threads
-
-SMALLEST = float(np.finfo(np.float64).resolution)  # top of the grid where y is explained by b alone
 
 DATA_CONSTRAINTS: Constraints = {
     "X": ["array-like", "sparse matrix"],
@@ -273,23 +271,18 @@ def _top(problem: Problem, n_jobs: int | None) -> float:
     return float(null_model.alpha_max(problem, resolve_n_threads(n_jobs)).max())
 
 
-def _grid(alphas: Any, eps: float, problem: Problem, n_jobs: int | None) -> Array:
+def _grid(alphas: Any, eps: float, problem: Problem, n_jobs: int | None) -> FloatArray:
     """The strengths, decreasing."""
-    if isinstance(alphas, Integral):
-        top = _top(problem, n_jobs)
-        if not np.isfinite(top):
-            raise ValueError(
-                f"alphas={alphas} needs l1_ratio > 0: with l1_ratio=0 no alpha is so strong that "
-                "all coefficients are 0. Give the strengths, for example "
-                "alphas=np.logspace(2, -4, 50)"
-            )
-        top = max(top, SMALLEST)
-        return np.geomspace(top, top * eps, int(alphas)) if int(alphas) > 1 else np.array([top])
-    grid = check_array(alphas, ensure_2d=False, dtype=np.float64, input_name="alphas")
-    if grid.ndim != 1 or (grid < 0).any():
-        raise ValueError(f"alphas must be a number or a list of numbers >= 0, got {alphas!r}")
-    descending: Array = np.sort(grid)[::-1]
-    return descending
+    if not isinstance(alphas, Integral):
+        return np.sort(checked_grid("alphas", alphas))[::-1]
+    top = _top(problem, n_jobs)
+    if not np.isfinite(top):
+        raise ValueError(
+            f"alphas={alphas} needs l1_ratio > 0: with l1_ratio=0 no alpha is so strong that "
+            "all coefficients are 0. Give the strengths, for example "
+            "alphas=np.logspace(2, -4, 50)"
+        )
+    return made_grid(top, eps, int(alphas))[0]
 
 
 def _output(columns: list[Any], k: int) -> Any:

@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.model_selection import check_cv
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     UNUSED,
-    MetadataRouter,
-    MethodMapping,
     _raise_for_params,
     _routing_enabled,
     process_routing,
@@ -30,14 +27,12 @@ from fastsum.linear_model._cv import (
     Fold,
     FoldScorer,
     choose,
-    make_folds,
-    route,
     with_labels,
 )
 from fastsum.linear_model._docs import documented
+from fastsum.linear_model._grids import checked_grid
 from fastsum.linear_model.classifiers import LogisticRegression
 from fastsum.problem import FloatArray, Problem
-from fastsum.result import Result
 
 
 @documented
@@ -114,6 +109,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
     (100.0, (3, 1, 3))
     """
 
+    _scoring_methods = ("fit", "score")
     __metadata_request__score: ClassVar[dict[str, str]] = {"sample_weight": UNUSED}
 
     _parameter_constraints: ClassVar[Constraints] = {
@@ -207,54 +203,34 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
             The fitted estimator.
         """
         _raise_for_params(params, self, "fit")
+        self._forget()
         X, y = self._arrays(X, y)
         check_classification_targets(y)
         sample_weight = self._check_weights(sample_weight, X.shape[0])
         codes, weights = self._coded(y, sample_weight)
-        self._set_grid()
+        given = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, Integral) else self.Cs
+        self.Cs_: FloatArray = checked_grid("Cs", given, zero=False, infinite=True)
+        self.l1_ratios_: FloatArray = checked_grid("l1_ratios", self.l1_ratios, top=1.0)
         self.C_, self.l1_ratio_ = np.inf, 0.0  # until they are chosen
         base = self._problem(as_rows(X, validated=True), codes, weights)
-        routed = route(self, sample_weight, params)
-        splits = check_cv(self.cv, y, classifier=True).split(X, y, **routed.splitter.split)
+        folds, routed = self._split(X, y, sample_weight, weights, params, classifier=True)
         known = np.isin(y, self.classes_)  # a class without weight is scored no more than fitted
-        folds = [
-            Fold(f.weights, f.test[known[f.test]]) for f in make_folds(splits, len(y), weights)
-        ]
+        folds = [Fold(f.weights, f.test[known[f.test]]) for f in folds]
         scorer = with_labels(self._get_scorer(), self.classes_)
-        score = FoldScorer(scorer, X, y, routed.scorer.score, self.n_jobs)
-        self._search(base, folds, score)
+        self._search(base, y, folds, FoldScorer(scorer, X, y, routed.scorer.score))
         return self
 
-    def _set_grid(self) -> None:
-        """Sets Cs_ and l1_ratios_."""
-        given = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, Integral) else self.Cs
-        self.Cs_: FloatArray = np.asarray(given, dtype=np.float64)
-        self.l1_ratios_: FloatArray = np.asarray(self.l1_ratios, dtype=np.float64)
-        for name, values, top in (("Cs", self.Cs_, np.inf), ("l1_ratios", self.l1_ratios_, 1.0)):
-            good = values > 0 if name == "Cs" else values >= 0
-            if values.ndim != 1 or not values.size or not (good & (values <= top)).all():
-                interval = "(0, inf]" if name == "Cs" else "[0, 1]"
-                raise ValueError(
-                    f"{name} must be an array-like of at least one number in {interval}, got "
-                    f"{getattr(self, name)!r}"
-                )
-
-    def _search(self, base: Problem, folds: Sequence[Fold], score: FoldScorer) -> None:
+    def _search(self, base: Problem, y: Array, folds: Sequence[Fold], score: FoldScorer) -> None:
         """Solves the grid in each fold, scores it, chooses and fits the whole."""
         points = [(C, ratio) for ratio in self.l1_ratios_ for C in self.Cs_]
-        grids = [[(1.0 / (C * f.weights.sum()), ratio) for C, ratio in points] for f in folds]
-        results = self._solve_folds(base, folds, grids)
+        plain = [LogisticRegression(C=C, l1_ratio=ratio) for C, ratio in points]
+        models = self._fit_folds(base, y, folds, plain)
         shape = len(folds), len(self.l1_ratios_), len(self.Cs_)
-        scores, paths = [], []
-        for fold, found in zip(folds, results, strict=True):
-            models = [self._model(base, *at) for at in zip(found, points, strict=True)]
-            scores.append(score(fold.test, found, models))
-            paths.append([self._row(model) for model in models])
-        self.scores_: FloatArray = np.array(scores, dtype=np.float64).reshape(shape)
-        stacked: Array = np.array(paths)
-        self.coefs_paths_: Array = stacked.reshape(*shape, *stacked.shape[2:])
+        self.scores_: FloatArray = score(folds, models).reshape(shape)
+        paths: Array = np.array([[self._row(model) for model in found] for found in models])
+        self.coefs_paths_: Array = paths.reshape(*shape, *paths.shape[2:])
         self._choose_and_fit(base)
-        n_iter = [[result.n_iter for result in found] for found in results]
+        n_iter = [[model.n_iter_ for model in found] for found in models]
         self.n_iter_ = np.array(n_iter, dtype=np.int32).reshape(shape)
 
     def _choose_and_fit(self, base: Problem) -> None:
@@ -278,15 +254,6 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         n_cols = base.rows.n_cols
         self.coef_ = np.ascontiguousarray(mean[:, :n_cols])
         self.intercept_ = mean[:, n_cols] if self.fit_intercept else np.zeros(len(mean), mean.dtype)
-
-    def _model(
-        self, base: Problem, result: Result, point: tuple[float, float]
-    ) -> LogisticRegression:
-        """The model of a fold, fitted."""
-        model = LogisticRegression(C=point[0], l1_ratio=point[1], fit_intercept=self.fit_intercept)
-        model.classes_, model.n_features_in_ = self.classes_, base.rows.n_cols
-        model._unpack(result, base)
-        return model
 
     def _row(self, model: LogisticRegression) -> Array:
         """Coefficients and, if fitted, intercepts, (n_classes or 1, d + 1 or d)."""
@@ -325,18 +292,3 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
 
     def _get_scorer(self) -> Any:
         return get_scorer("accuracy" if self.scoring is None else self.scoring)
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Which parameters of fit and score go to the splitter and the scorer.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            Their requests.
-        """
-        to_splitter = MethodMapping().add(caller="fit", callee="split")
-        to_scorer = MethodMapping().add(caller="score", callee="score")
-        to_scorer.add(caller="fit", callee="score")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        router.add(splitter=self.cv, method_mapping=to_splitter)
-        return router.add(scorer=self._get_scorer(), method_mapping=to_scorer)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import _fit_context
-from sklearn.model_selection import check_cv
-from sklearn.utils import Tags, check_scalar
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params
+from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import column_or_1d
 
 from fastsum.data import as_rows
@@ -20,20 +18,16 @@ from fastsum.linear_model._base import POSITIVE, Array, Constraints
 from fastsum.linear_model._cv import (
     CV_CONSTRAINTS,
     CrossValidated,
-    Fold,
+    FoldScorer,
     choose,
-    make_folds,
-    margins_of,
-    route,
 )
 from fastsum.linear_model._docs import documented
+from fastsum.linear_model._grids import checked_grid, made_grid
 from fastsum.linear_model._regressor import CoordinateDescentFace
+from fastsum.linear_model.regressors import ElasticNet
 from fastsum.null_model import alpha_max
 from fastsum.problem import FloatArray, Problem
-from fastsum.result import Result
 from fastsum.threads import resolve_n_threads
-
-ROUNDING = float(np.finfo(np.float64).resolution)  # alphas below it are none
 
 
 class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
@@ -90,6 +84,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
             The fitted estimator.
         """
         _raise_for_params(params, self, "fit")
+        self._forget()
         X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
         if y.ndim > 1 and y.shape[1] > 1:
             raise ValueError(
@@ -97,18 +92,18 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
                 "one estimator a target"
             )
         target: Array = column_or_1d(y, warn=True)
+        target = target.astype(np.float64, copy=False)
         weights = self._check_weights(sample_weight, len(target))
         self.alpha_ = 0.0  # until one is chosen
         base = self._base_problem(as_rows(X, validated=True), target, weights)
-        l1_ratios = np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=np.float64))
+        l1_ratios = checked_grid("l1_ratio", getattr(self, "l1_ratio", 1.0), top=1.0)
         alphas = self._grid(base, l1_ratios)
-        routed = route(self, weights, params)
-        splits = check_cv(self.cv).split(X, target, **routed.splitter.split)
-        folds = make_folds(splits, len(target), weights)
+        folds, _ = self._split(X, target, weights, weights, params)
         points = [(a, r) for r, row in zip(l1_ratios, alphas, strict=True) for a in row]
-        results = self._solve_folds(base, folds, [points] * len(folds))
-        pairs = zip(folds, results, strict=True)
-        errors = np.array([self._errors(X, target, weights, *pair) for pair in pairs])
+        plain = [ElasticNet(alpha, l1_ratio=ratio) for alpha, ratio in points]
+        models = self._fit_folds(base, target, folds, plain)
+        to_scorer = {} if weights is None else {"sample_weight": weights}
+        errors = FoldScorer(squared_error, X, target, to_scorer)(folds, models)
         alpha, ratio = np.array(points).T
         at = choose(-errors, alpha, ratio, self.selection_rule)
         self.alpha_ = float(alpha[at])
@@ -122,16 +117,8 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
 
     def _grid(self, base: Problem, l1_ratios: FloatArray) -> FloatArray:
         """Decreasing alphas of each l1_ratio, (n_l1_ratios, n_alphas)."""
-        if not ((l1_ratios >= 0) & (l1_ratios <= 1)).all() or not l1_ratios.size:
-            raise ValueError(
-                f"l1_ratio must be a number or numbers in [0, 1], got {l1_ratios.tolist()}"
-            )
         if not isinstance(self.alphas, Integral):
-            for k, alpha in enumerate(self.alphas):
-                check_scalar(alpha, f"alphas[{k}]", Real, min_val=0.0, include_boundaries="left")
-            given = np.sort(np.asarray(self.alphas, dtype=np.float64))[::-1]
-            if not given.size:
-                raise ValueError("alphas is empty; give at least one value, or a number of them")
+            given = np.sort(checked_grid("alphas", self.alphas))[::-1]
             return np.tile(given, (len(l1_ratios), 1))
         if (l1_ratios == 0).any():
             raise ValueError(
@@ -139,30 +126,12 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
                 "grid by providing your estimator with the appropriate `alphas=` argument."
             )
         slope = alpha_max(base.with_penalty(1.0, 1.0), resolve_n_threads(self.n_jobs))
-        tops = slope / l1_ratios
-        if tops.min() <= ROUNDING:
-            return np.full((len(tops), int(self.alphas)), ROUNDING)
-        return np.ascontiguousarray(np.geomspace(tops, tops * self.eps, int(self.alphas)).T)
+        return made_grid(slope / l1_ratios, self.eps, int(self.alphas))
 
-    def _errors(
-        self, X: Any, y: Array, weights: Array | None, fold: Fold, results: Sequence[Result]
-    ) -> list[float]:
-        """The mean squared error of each result on the rows held out."""
-        target, s = y[fold.test], None if weights is None else weights[fold.test]
-        margins = margins_of(as_rows(X[fold.test], validated=True), results, self.n_jobs)
-        return [float(np.average((z[:, 0] - target) ** 2, weights=s)) for z in margins]
 
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Which parameters of fit go to the splitter.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            Their requests.
-        """
-        to_splitter = MethodMapping().add(caller="fit", callee="split")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        return router.add(splitter=check_cv(self.cv), method_mapping=to_splitter)
+def squared_error(model: Any, X: Any, y: Array, sample_weight: Array | None = None) -> float:
+    """The mean squared error of a model: a scorer without scikit-learn's checks of each call."""
+    return float(np.average((model.predict(X) - y) ** 2, weights=sample_weight))
 
 
 @documented

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,15 +12,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
-from sklearn.model_selection import check_cv
-from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _raise_for_params,
-    _routing_enabled,
-)
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 
 from fastsum.certificate import Certifier
 from fastsum.data import as_rows
@@ -30,11 +23,12 @@ from fastsum.linear_model._cv import (
     CrossValidated,
     FoldScorer,
     choose,
-    make_folds,
+    number_of,
     route,
     takes_weights,
 )
 from fastsum.linear_model._docs import documented
+from fastsum.linear_model._grids import checked_grid
 from fastsum.linear_model._leave_one_out import LeaveOneOut
 from fastsum.linear_model.regressors import Ridge
 from fastsum.problem import FloatArray, Problem
@@ -116,6 +110,8 @@ class RidgeCV(CrossValidated, Ridge):
         "alpha_per_target": ["boolean"],
     }
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {}
+    alpha_: Any
+    best_score_: Any
 
     def __init__(
         self,
@@ -180,63 +176,44 @@ class RidgeCV(CrossValidated, Ridge):
             The fitted estimator.
         """
         _raise_for_params(params, self, "fit")
+        self._forget()
         if self.cv is not None and self.store_cv_results:
             raise ValueError("cv!=None and store_cv_results=True are incompatible")
         if self.cv is not None and self.alpha_per_target:
             raise ValueError("cv!=None and alpha_per_target=True are incompatible")
-        alphas, scorer = self._grid(), self._get_scorer()
         X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
         weights = self._check_weights(sample_weight, len(y))
-        self.alpha_: Any = 0.0  # until one is chosen
+        self.alpha_ = 0.0  # until one is chosen
         base = self._base_problem(as_rows(X, validated=True), y, weights)
-        routed = route(self, weights, params)
         if self.cv is None:
-            began = time.perf_counter()
-            point = self._leave_one_out(X, y, weights, alphas, scorer, routed.scorer.score)
-            result = self._certified(base, point, time.perf_counter() - began)
-            self._report(result)
+            result = self._leave_one_out(base, X, y, weights, params)
         else:
-            to_scorer = routed.scorer.score
-            if not _routing_enabled() and to_scorer and not takes_weights(scorer):
-                to_scorer = {}
-            splits = check_cv(self.cv).split(X, y, **routed.splitter.split)
-            folds = make_folds(splits, len(y), weights)
-            grids = [[(alpha / f.weights.sum(), 0.0) for alpha in alphas] for f in folds]
-            results = self._solve_folds(base, folds, grids)
-            score = FoldScorer(scorer, X, y, to_scorer, self.n_jobs)
-            scores = np.array(
-                [
-                    score(fold.test, found, map(self._model, found, alphas, [y] * len(alphas)))
-                    for fold, found in zip(folds, results, strict=True)
-                ]
-            )
-            at = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
-            self.alpha_ = float(alphas[at])
-            self.best_score_: Any = float(scores[:, at].mean())
+            self._choose_by_folds(base, X, y, weights, params)
             result = self._solve(base.with_penalty(*self._strengths(base.total_weight)))
         self._unpack(result, y)
         return self
 
-    def _grid(self) -> FloatArray:
-        """The alphas, (n_alphas,)."""
-        given = [self.alphas] if np.ndim(self.alphas) == 0 else list(self.alphas)
-        if not given:
-            raise ValueError("alphas is empty; give at least one value")
-        bounds = {"min_val": 0.0, "include_boundaries": "neither" if self.cv is None else "left"}
-        for k, alpha in enumerate(given):
-            check_scalar(alpha, f"alphas[{k}]" if len(given) > 1 else "alphas", Real, **bounds)
-        return np.asarray(given, dtype=np.float64)
+    def _choose_by_folds(
+        self, base: Problem, X: Any, y: Array, weights: Array | None, params: dict[str, Any]
+    ) -> None:
+        """Sets alpha_ and best_score_."""
+        alphas, scorer = checked_grid("alphas", self.alphas), self._get_scorer()
+        folds, routed = self._split(X, y, weights, weights, params)
+        to_scorer = routed.scorer.score
+        if not _routing_enabled() and to_scorer and not takes_weights(scorer):
+            to_scorer = {}
+        models = self._fit_folds(base, y, folds, [Ridge(alpha) for alpha in alphas])
+        scores = FoldScorer(scorer, X, y, to_scorer)(folds, models)
+        at = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
+        self.alpha_, self.best_score_ = float(alphas[at]), float(scores[:, at].mean())
 
     def _leave_one_out(
-        self,
-        X: Any,
-        y: Array,
-        weights: Array | None,
-        alphas: FloatArray,
-        scorer: Any,
-        params: dict[str, Any],
-    ) -> tuple[FloatArray, FloatArray]:
-        """Sets alpha_, best_score_ and cv_results_; the model of all rows."""
+        self, base: Problem, X: Any, y: Array, weights: Array | None, params: dict[str, Any]
+    ) -> Result:
+        """Sets alpha_, best_score_ and cv_results_; the model of all rows, certified."""
+        began = time.perf_counter()
+        alphas, scorer = checked_grid("alphas", self.alphas, zero=False), self._get_scorer()
+        to_scorer = route(self, weights, params).scorer.score
         if sp.issparse(X) and self.gcv_mode == "svd":
             warnings.warn(
                 "The 'svd' mode is not supported for sparse X, fallback to 'eigen'; to avoid this "
@@ -245,7 +222,6 @@ class RidgeCV(CrossValidated, Ridge):
                 stacklevel=3,
             )
         targets = y.reshape(len(y), -1).astype(np.float64)
-        shape = (*targets.shape, len(alphas))
         with blas_threads(resolve_n_threads(self.n_jobs), X.shape[0] * X.shape[1]):
             double = X.astype(np.float64, copy=False)
             fits = LeaveOneOut(double, targets, weights, self.fit_intercept, self.gcv_mode == "svd")
@@ -254,23 +230,29 @@ class RidgeCV(CrossValidated, Ridge):
                 per_target = -np.swapaxes(found, 0, 1)  # the rows are the folds
             else:
                 found = np.stack([fits.predictions(a) for a in alphas], axis=-1)
-                per_target = self._scored(X, y, found, alphas, scorer, params)
-            if self.alpha_per_target and shape[1] > 1:
-                none, rule = np.zeros(len(alphas)), self.selection_rule
-                at = [choose(scores, alphas, none, rule) for scores in per_target]
-                self.alpha_ = alphas[at]
-                means = per_target.mean(axis=1)
-                self.best_score_ = means[np.arange(len(at)), at]
-            else:
-                scores = per_target.mean(axis=0)
-                best = choose(scores, alphas, np.zeros(len(alphas)), self.selection_rule)
-                self.alpha_, self.best_score_ = float(alphas[best]), float(scores[:, best].mean())
+                per_target = self._scored(X, y, found, alphas, scorer, to_scorer)
+            self._choose_by_rows(per_target, alphas, targets.shape[1])
             if self.store_cv_results:
                 kept = found if y.ndim == 2 else found[:, 0]
                 single = X.dtype == np.float32
                 self.cv_results_ = kept.astype(np.float32 if single else np.float64, copy=False)
-            coef, intercept = fits.model(np.broadcast_to(self.alpha_, shape[1]))
-        return (coef if shape[1] > 1 else coef[:, 0]), intercept
+            coef, intercept = fits.model(np.broadcast_to(self.alpha_, targets.shape[1]))
+        point = (coef if targets.shape[1] > 1 else coef[:, 0]), intercept
+        result = self._certified(base, point, time.perf_counter() - began)
+        self._report(result)
+        return result
+
+    def _choose_by_rows(self, per_target: FloatArray, alphas: FloatArray, n_targets: int) -> None:
+        """Sets alpha_ and best_score_ by scores (n_targets or 1, n_rows or 1, n_alphas)."""
+        none, rule = np.zeros(len(alphas)), self.selection_rule
+        if self.alpha_per_target and n_targets > 1:
+            at = [choose(scores, alphas, none, rule) for scores in per_target]
+            self.alpha_ = alphas[at]
+            self.best_score_ = per_target.mean(axis=1)[np.arange(len(at)), at]
+            return
+        scores = per_target.mean(axis=0)
+        best = choose(scores, alphas, none, rule)
+        self.alpha_, self.best_score_ = float(alphas[best]), float(scores[:, best].mean())
 
     def _certified(
         self, base: Problem, point: tuple[FloatArray, FloatArray], seconds: float
@@ -317,32 +299,11 @@ class RidgeCV(CrossValidated, Ridge):
                 model = Ridge(alpha)
                 model.coef_ = np.zeros((*truth.shape[1:], X.shape[1]))  # read for its shape
                 model._known_margins = X, found[..., k]
-                scores[part, 0, k] = scorer(model, X, truth, **params)
+                scores[part, 0, k] = number_of(scorer(model, X, truth, **params), scorer)
         return scores
-
-    def _model(self, result: Result, alpha: float, y: Array) -> Ridge:
-        """The model of a fold, fitted."""
-        model = Ridge(alpha, fit_intercept=self.fit_intercept)
-        model.n_features_in_ = self.n_features_in_
-        model._unpack(result, y)
-        return model
 
     def _get_scorer(self) -> Any:
         if self.scoring is not None:
             return check_scoring(self, scoring=self.scoring)
         scorer = get_scorer("r2")
         return scorer.set_score_request(sample_weight=True) if _routing_enabled() else scorer
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Which parameters of fit go to the splitter and the scorer.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            Their requests.
-        """
-        to_scorer = MethodMapping().add(caller="fit", callee="score")
-        to_splitter = MethodMapping().add(caller="fit", callee="split")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        router.add(scorer=self._get_scorer(), method_mapping=to_scorer)
-        return router.add(splitter=self.cv, method_mapping=to_splitter)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastsum.linear_model._cv import standard_error as standard_error  # for the displays too
+
 
 def one_standard_error(
     cv_results: Mapping[str, Any], *, metric: str = "score", parameter: str | None = None
@@ -51,25 +53,28 @@ def one_standard_error(
     0.032 8
     0.178 6
     """
+    splits = scores_of_splits(cv_results, metric)
     mean = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
     if np.isnan(mean).all():
         return 0
     best = int(np.nanargmax(mean))
-    splits = scores_of_splits(cv_results, metric)[:, best]
-    error = splits.std(ddof=1) / np.sqrt(len(splits)) if len(splits) > 1 else 0.0
     name = strength(cv_results, parameter)
     params = cv_results["params"]
+    bar = mean[best] - standard_error(splits)[best]
     near = [
         i
         for i, candidate in enumerate(params)
-        if mean[i] >= mean[best] - error and _differs_only_in(name, candidate, params[best])
+        if mean[i] >= bar and _differs_only_in(name, candidate, params[best])
     ]
     sign = -1.0 if name.rpartition("__")[2] == "C" else 1.0
-    return max(near, key=lambda i: (sign * float(np.max(params[i][name])), mean[i]))
+    return max(near, key=lambda i: (sign * value_of(params[i], name), mean[i]))
 
 
 def scores_of_splits(cv_results: Mapping[str, Any], metric: str) -> npt.NDArray[np.float64]:
     """Scores, (n_splits, n_candidates)."""
+    if f"mean_test_{metric}" not in cv_results:
+        names = sorted(key[10:] for key in cv_results if key.startswith("mean_test_"))
+        raise ValueError(f"metric={metric!r} was not measured; choose one of {names}")
     scores, k = [], 0
     while (name := f"split{k}_test_{metric}") in cv_results:
         scores.append(cv_results[name])
@@ -91,6 +96,17 @@ def strength(cv_results: Mapping[str, Any], parameter: str | None = None) -> str
             "the penalty by parameter=..."
         )
     return names[0]
+
+
+def value_of(candidate: dict[str, Any], name: str) -> float:
+    """The strength of a candidate, of several targets the largest."""
+    try:
+        return float(np.max(candidate[name]))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"parameter={name!r} is no strength of a penalty: its value {candidate[name]!r} is no "
+            "number"
+        ) from None
 
 
 def _differs_only_in(name: str, candidate: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from fastsum.plot._axes import axes_for
+from fastsum.plot._axes import Display, axes_for
 
 AXES = {"passes": "passes over the data", "seconds": "seconds"}
 
 
-class ConvergenceDisplay:
+class ConvergenceDisplay(Display):
     """Certified gap of one or more fits against passes or seconds.
 
     Build it with `from_estimator` or `from_traces`; the constructor holds the data.
@@ -134,9 +134,8 @@ class ConvergenceDisplay:
         ax = axes_for(ax)
         self.lines_ = [self._draw(ax, name, trace, x) for name, trace in self.traces.items()]
         ax.set(xlabel=AXES[x], ylabel="certified gap", yscale="log")
-        ax.grid(True, which="major", alpha=0.3)
         ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
+        self._drawn_on(ax)
         return self
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from fastsum.model_selection._rules import scores_of_splits, strength
-from fastsum.plot._axes import axes_for
+from fastsum.model_selection._rules import (
+    scores_of_splits,
+    standard_error,
+    strength,
+    value_of,
+)
+from fastsum.plot._axes import Display, axes_for, legend_outside, weaker_to_the_right
 
 FloatArray = npt.NDArray[np.float64]
+MAX_LABEL = 60  # characters of a name in the legend
 
 
-class CVDisplay:
+class CVDisplay(Display):
     """Mean score over the folds against the strength of the penalty, and its standard error.
 
     Build it with `from_estimator` or `from_search`; the constructor holds the data. The penalty
@@ -138,24 +145,22 @@ class CVDisplay:
         if metric is None:
             metric = search.refit if getattr(search, "multimetric_", False) else "score"
         results = search.cv_results_
-        if f"mean_test_{metric}" not in results:
-            names = sorted(key[10:] for key in results if key.startswith("mean_test_"))
-            raise ValueError(f"metric={metric!r} was not measured; choose one of {names}")
-        name = strength(results, parameter)
         scores = scores_of_splits(results, metric)
+        name = strength(results, parameter)
+        label = _Label(results["params"], name)
         rows: dict[str, list[int]] = {}
         for i, candidate in enumerate(results["params"]):
             if name in candidate:
-                rows.setdefault(_label(candidate, name), []).append(i)
-        values = {i: float(results["params"][i][name]) for ids in rows.values() for i in ids}
+                rows.setdefault(label(candidate), []).append(i)
+        values = {i: value_of(results["params"][i], name) for ids in rows.values() for i in ids}
         curves = {}
-        for label, ids in rows.items():
+        for curve, ids in rows.items():
             ids = sorted(ids, key=values.__getitem__)
-            curves[label] = [values[i] for i in ids], scores[:, ids].T
+            curves[curve] = [values[i] for i in ids], scores[:, ids].T
         best = getattr(search, "best_index_", None)
         chosen = None
         if best in values:
-            chosen = _label(results["params"][best], name), values[best]
+            chosen = label(results["params"][best]), values[best]
         scoring = search.scoring if isinstance(search.scoring, str) else "score"
         y_name = scoring if metric == "score" else metric
         return cls(curves, chosen=chosen, x_name=name, y_name=y_name).plot(ax=ax)
@@ -181,28 +186,28 @@ class CVDisplay:
         ax = axes_for(ax)
         self.lines_, self.bands_, self.chosen_ = [], [], None
         for name, (x, scores) in self.curves.items():
-            mean, error = _mean_and_error(scores)
+            mean, error = scores.mean(axis=1), standard_error(scores.T)
             at = np.where(x > 0, x, np.nan)
-            (line,) = ax.plot(at, mean, marker=".", label=name or "_mean")  # _: not in a legend
+            short = name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 3]}..."
+            label = short or "_mean"  # _: not in a legend
+            (line,) = ax.plot(at, mean, marker=".", label=label)
             self.lines_.append(line)
             band = ax.fill_between(
                 at, mean - error, mean + error, color=line.get_color(), alpha=0.15, linewidth=0
             )
             self.bands_.append(band)
-        ax.set(xlabel=self.x_name, ylabel=self.y_name, xscale="log")
+        ax.set(ylabel=self.y_name)
+        weaker_to_the_right(ax, self.x_name)
         if self.chosen is not None:
             self._mark(ax)
-        if self.x_name.rpartition("__")[2] != "C" and not ax.xaxis_inverted():
-            ax.invert_xaxis()
-        ax.grid(True, which="major", alpha=0.3)
         handles = [line for line, name in zip(self.lines_, self.curves, strict=True) if name]
         if len(handles) > 1:
             handles += [self.chosen_] * (self.chosen_ is not None)
-            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}
-            ax.legend(handles=handles, frameon=False, **below)
+            widest = max(len(line.get_label()) for line in handles)
+            legend_outside(ax, handles, "below", ncols=2 if widest <= MAX_LABEL // 2 else 1)
         elif self.chosen_ is not None or handles:
             ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
+        self._drawn_on(ax)
         return self
 
     def _mark(self, ax: Any) -> None:
@@ -210,9 +215,10 @@ class CVDisplay:
         name, at = self.chosen or ("", np.nan)
         x, scores = self.curves[name]
         short = self.x_name.rpartition("__")[2]
-        ax.axvline(at, color="black", linestyle="--", linewidth=0.9, zorder=0)
+        if 0 < at < np.inf:  # else it has no place on the axis
+            ax.axvline(at, color="black", linestyle="--", linewidth=0.9, zorder=0)
         on_curve = np.isclose(x, at, rtol=1e-9)
-        height = _mean_and_error(scores)[0][on_curve][:1]
+        height = scores.mean(axis=1)[on_curve][:1]
         (self.chosen_,) = ax.plot(
             [at][: len(height)],
             height,
@@ -228,16 +234,20 @@ class CVDisplay:
         )
 
 
-def _mean_and_error(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    n_folds = scores.shape[1]
-    spread = scores.std(axis=1, ddof=1) if n_folds > 1 else np.zeros(len(scores))
-    return scores.mean(axis=1), spread / np.sqrt(n_folds)
+class _Label:
+    """Names the settings of a candidate beside the parameter `name`, by short names if they do."""
 
+    def __init__(self, candidates: list[dict[str, Any]], name: str):
+        self.name = name
+        self.count = Counter(key.rpartition("__")[2] for key in set().union(*candidates))
 
-def _label(candidate: dict[str, Any], name: str) -> str:
-    """The settings beside the parameter `name`."""
-    others = (f"{key.rpartition('__')[2]}={candidate[key]}" for key in candidate if key != name)
-    return ", ".join(others)
+    def __call__(self, candidate: dict[str, Any]) -> str:
+        parts = []
+        for key, value in candidate.items():
+            short = key.rpartition("__")[2]
+            if key != self.name:
+                parts.append(f"{short if self.count[short] == 1 else key}={value}")
+        return " ".join(", ".join(parts).split())
 
 
 def _of_classifier(estimator: Any) -> dict[str, Any]:
@@ -284,6 +294,11 @@ def _of_lasso(estimator: Any) -> dict[str, Any]:
 def _of_ridge(estimator: Any) -> dict[str, Any]:
     """Squared errors of the rows left out, (n_samples, [n_targets,] n_alphas)."""
     errors = getattr(estimator, "cv_results_", None)
+    if estimator.cv is not None:
+        raise ValueError(
+            f"{type(estimator).__name__} keeps no scores of its folds: fit with cv=None and "
+            "store_cv_results=True, or give a grid search over alpha to CVDisplay.from_search"
+        )
     if (
         errors is None
         or getattr(estimator, "scoring", None) is not None

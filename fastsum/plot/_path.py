@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from fastsum.plot._axes import axes_for
+from fastsum.plot._axes import Display, axes_for, legend_outside, weaker_to_the_right
 
 GREY = "0.75"  # of the features without a name in the legend
+DASHES = "-", "--", ":", "-."  # after every ten colours
 
 
-class PathDisplay:
+class PathDisplay(Display):
     """Coefficients along a path, against alpha on a logarithmic axis.
 
     Build it with `from_path`; the constructor holds the data. The penalty gets weaker to the right.
@@ -95,6 +96,11 @@ class PathDisplay:
         -------
         display : PathDisplay
         """
+        if not hasattr(path, "coefs"):
+            raise TypeError(
+                f"path must be what fastsum.path returns, got {type(path).__name__}: an estimator "
+                "has the coefficients of one alpha only"
+            )
         several = isinstance(path.coefs, list)
         outputs = path.coefs if several else [path.coefs]
         if not -len(outputs) <= output < len(outputs):
@@ -138,16 +144,15 @@ class PathDisplay:
             if i in rank:
                 label = self._name(int(used[i]))
                 style = {"color": f"C{rank[i]}", "linewidth": 1.6, "zorder": 2, "label": label}
+                style["linestyle"] = DASHES[rank[i] // 10 % len(DASHES)]
             self.lines_ += ax.plot(alphas, line, **style)
         ax.axhline(0.0, color="black", linewidth=0.8, zorder=0)
-        ax.set(xlabel="alpha", ylabel="coefficient", xscale="log", title=self.output_name or "")
-        if not ax.xaxis_inverted():
-            ax.invert_xaxis()
-        ax.grid(True, which="major", alpha=0.3)
+        ax.set(ylabel="coefficient", title=self.output_name or "")
+        weaker_to_the_right(ax, "alpha")
         if len(named):  # in the order of the lines at the right end
             handles = [self.lines_[i] for i in sorted(named, key=lambda i: -values[i, -1])]
-            ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-        self.ax_, self.figure_ = ax, ax.figure
+            legend_outside(ax, handles, "right")
+        self._drawn_on(ax)
         return self
 
     def _used(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

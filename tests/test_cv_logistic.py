@@ -1,13 +1,14 @@
-"""Estimators with cross-validation: folds, scores, choice and refit against independent fits."""
+"""LogisticRegressionCV: folds, scores, choice and refit against independent fits."""
 
+import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model
-from sklearn.datasets import make_classification
+from cv_cases import EXACT, FORMS, classification, each_form, weights_of
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
@@ -18,32 +19,9 @@ from sklearn.model_selection import (
     ShuffleSplit,
     StratifiedKFold,
 )
-from sklearn.utils.fixes import parse_version
 
 import fastsum
-from fastsum.linear_model import _cv, _leave_one_out
-
-FORMS = {"dense": np.array, "sparse": sp.csr_array}
-each_form = pytest.mark.parametrize("form", FORMS)
-EXACT = {"tol": 1e-10, "max_iter": 5000}
-
-
-def classification(n_classes, n=150, d=8, seed=0):
-    X, y = make_classification(
-        n,
-        d,
-        n_informative=5,
-        n_classes=n_classes,
-        weights=[0.5, 0.3][: n_classes - 1],
-        flip_y=0.1,
-        random_state=seed,
-    )
-    X[np.abs(X) < 0.3] = 0.0
-    return X, np.array(["ant", "bee", "cat"])[y]
-
-
-def weights_of(n):
-    return np.random.default_rng(5).integers(0, 4, n).astype(float)
+from fastsum.linear_model import _cv, _many
 
 
 def scores_of_fits(X, y, cv, Cs, l1_ratios, scorer, make, weights=None):
@@ -243,283 +221,9 @@ def test_margins_in_small_parts(monkeypatch):
     X, y = classification(3)
     settings = {"Cs": 4, "cv": 3, "max_iter": 1000}
     whole = fastsum.LogisticRegressionCV(**settings).fit(X, y)
-    monkeypatch.setattr(_cv, "SCORED_VALUES", 1)
+    monkeypatch.setattr(_many, "SHARED_VALUES", 1)
     parts = fastsum.LogisticRegressionCV(**settings).fit(X, y)
     np.testing.assert_allclose(parts.scores_, whole.scores_, rtol=1e-12)
-
-
-# --- LassoCV, ElasticNetCV ------------------------------------------------------------------------
-
-
-def regression(n=60, d=20, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, d)) + rng.standard_normal(d)
-    X[rng.random(X.shape) < 0.4] = 0.0
-    return X, X[:, :4] @ [3.0, -2.0, 1.0, 0.5] + rng.standard_normal(n) + 5.0
-
-
-SQUARED = [
-    ("Lasso", {"alphas": 8}),
-    ("Lasso", {"alphas": [0.03, 0.3, 0.1]}),
-    ("ElasticNet", {"alphas": 5}),
-    ("ElasticNet", {"alphas": 4, "l1_ratio": [0.9, 0.2, 0.5]}),
-    ("ElasticNet", {"alphas": [0.03, 0.3, 0.1], "l1_ratio": [0.0, 0.7]}),
-    ("ElasticNet", {"alphas": [0.1], "l1_ratio": [0.7]}),
-]
-
-
-@pytest.mark.parametrize(("name", "grid"), SQUARED)
-@each_form
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.filterwarnings("ignore:.*floor of float64:sklearn.exceptions.ConvergenceWarning")
-def test_squared_errors_and_choice_are_those_of_scikit_learn(
-    name, grid, form, weighted, fit_intercept
-):
-    X, y = regression()
-    data, weights = FORMS[form](X), weights_of(len(y)) if weighted else None
-    common = {**grid, "cv": KFold(4), "fit_intercept": fit_intercept, "eps": 1e-2}
-    theirs = getattr(sklearn.linear_model, name + "CV")(**common, tol=1e-12, max_iter=100_000)
-    if parse_version(sklearn.__version__) < parse_version("1.7") and isinstance(
-        grid["alphas"], int
-    ):
-        theirs.set_params(n_alphas=grid["alphas"], alphas=None)
-    theirs.fit(data, y, sample_weight=weights)
-    ours = getattr(fastsum, name + "CV")(**common, tol=1e-12, max_iter=10_000)
-    ours.fit(data, y, sample_weight=weights)
-    np.testing.assert_allclose(ours.alphas_, theirs.alphas_, rtol=1e-12)
-    assert ours.mse_path_.shape == theirs.mse_path_.shape
-    np.testing.assert_allclose(ours.mse_path_, theirs.mse_path_, rtol=1e-5)
-    assert ours.alpha_ == pytest.approx(theirs.alpha_, rel=1e-12)
-    assert getattr(ours, "l1_ratio_", None) == getattr(theirs, "l1_ratio_", None)
-    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-4)
-    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-4)
-    extra = {"l1_ratio": ours.l1_ratio_} if name == "ElasticNet" else {}
-    plain = getattr(fastsum, name)(
-        ours.alpha_, fit_intercept=fit_intercept, tol=1e-12, max_iter=10_000, **extra
-    ).fit(data, y, sample_weight=weights)
-    np.testing.assert_array_equal(ours.coef_, plain.coef_)
-    assert ours.dual_gap_ == plain.dual_gap_ and ours.n_iter_ == plain.n_iter_
-
-
-@pytest.mark.parametrize("name", ["Lasso", "ElasticNet"])
-def test_squared_errors_are_those_of_separate_fits(name):
-    X, y = regression()
-    cv = [(np.arange(10, 60), np.arange(10)), (np.arange(15), np.arange(15, 60))]  # unbalanced
-    model = getattr(fastsum, name + "CV")(alphas=[1.0, 0.1, 0.02], cv=cv, tol=1e-10).fit(X, y)
-    for k, (train, test) in enumerate(cv):
-        for a, alpha in enumerate(model.alphas_):
-            fold = getattr(fastsum, name)(alpha, tol=1e-10).fit(X[train], y[train])
-            error = np.mean((fold.predict(X[test]) - y[test]) ** 2)
-            assert model.mse_path_[a, k] == pytest.approx(error, rel=1e-4)
-
-
-def test_one_standard_error_of_a_lasso():
-    X, y = regression()
-    settings = {"alphas": 30, "cv": 6, "tol": 1e-6}
-    best = fastsum.LassoCV(**settings).fit(X, y)
-    model = fastsum.LassoCV(**settings, selection_rule="one_standard_error").fit(X, y)
-    mean = best.mse_path_.mean(axis=1)
-    at = int(mean.argmin())
-    bar = mean[at] + best.mse_path_[at].std(ddof=1) / np.sqrt(6)
-    assert model.alpha_ == best.alphas_[mean <= bar].max() > best.alpha_
-    assert (model.coef_ != 0).sum() < (best.coef_ != 0).sum()
-    np.testing.assert_array_equal(
-        model.coef_, fastsum.Lasso(model.alpha_, tol=1e-6).fit(X, y).coef_
-    )
-
-
-def test_grids_of_targets_that_nothing_explains():
-    X, _ = regression()
-    model = fastsum.LassoCV(alphas=3, cv=3).fit(X, np.ones(len(X)))
-    assert (model.alphas_ == np.finfo(float).resolution).all() and (model.coef_ == 0).all()
-
-
-def test_groups_reach_the_splitter_of_a_lasso():
-    X, y = regression()
-    groups = np.arange(len(y)) % 4
-    with sklearn.config_context(enable_metadata_routing=True):
-        model = fastsum.LassoCV(alphas=4, cv=LeaveOneGroupOut()).fit(X, y, groups=groups)
-    splits = list(LeaveOneGroupOut().split(X, y, groups))
-    expected = fastsum.LassoCV(alphas=4, cv=splits).fit(X, y)
-    np.testing.assert_array_equal(model.mse_path_, expected.mse_path_)
-    assert model.mse_path_.shape == (4, 4)
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"alphas": []}, ValueError, "alphas is empty"),
-        ({"alphas": [0.1, -1.0]}, ValueError, r"alphas\[1\] == -1.0, must be >= 0"),
-        ({"alphas": [0.1, "1"]}, TypeError, r"alphas\[1\] must be an instance of float"),
-        ({"alphas": [np.nan]}, ValueError, "alpha must be finite"),
-        ({"alphas": 0}, ValueError, "'alphas' parameter"),
-        ({"eps": 0.0}, ValueError, "'eps' parameter"),
-        ({"l1_ratio": [0.5, 1.5]}, ValueError, r"l1_ratio must be .* in \[0, 1\]"),
-        ({"l1_ratio": []}, ValueError, "l1_ratio must be a number or numbers"),
-        ({"l1_ratio": 0.0}, ValueError, "grid generation is not supported for l1_ratio=0"),
-        ({"positive": True}, ValueError, "positive=True has no meaning"),
-        ({"precompute": True}, ValueError, "precompute=True has no meaning"),
-        ({"precompute": np.eye(20)}, ValueError, "precompute=.*has no meaning"),
-        ({"selection": "random"}, ValueError, "selection='random' has no meaning"),
-        ({"cv": 61}, ValueError, "n_splits=61"),
-    ],
-)
-def test_bad_parameters_of_elastic_nets(settings, error, message):
-    with pytest.raises(error, match=f"(?s){message}"):
-        fastsum.ElasticNetCV(**settings).fit(*regression())
-
-
-def test_several_targets_are_for_other_estimators():
-    X, y = regression()
-    with pytest.raises(ValueError, match="For multi-task outputs, use MultiTaskLassoCV"):
-        fastsum.LassoCV().fit(X, np.column_stack([y, y]))
-    with pytest.warns(sklearn.exceptions.DataConversionWarning):
-        assert fastsum.LassoCV(alphas=3).fit(X, y[:, None]).coef_.shape == (20,)
-
-
-# --- RidgeCV --------------------------------------------------------------------------------------
-
-
-def closed_form(X, y, alpha, s, fit_intercept):
-    """Ridge by the normal equations, the intercept as a column without a penalty."""
-    A = np.column_stack([X, np.ones(len(X)) * fit_intercept])
-    penalty = np.diag([alpha] * X.shape[1] + [0.0 if fit_intercept else 1.0])
-    w = np.linalg.solve(A.T @ (s[:, None] * A) + penalty, A.T @ (s[:, None] * y))
-    return w[:-1], w[-1]
-
-
-@pytest.mark.parametrize("shape", [(25, 6), (12, 20), (10, 10)], ids=str)
-@each_form
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("gcv_mode", [None, "svd"])
-@pytest.mark.filterwarnings("ignore:The 'svd' mode:FutureWarning")
-def test_leave_one_out_is_that_of_as_many_fits(shape, form, weighted, fit_intercept, gcv_mode):
-    X, _ = regression(*shape)
-    Y = X @ np.random.default_rng(1).standard_normal((shape[1], 2)) + 3.0
-    Y += np.random.default_rng(2).standard_normal(Y.shape)
-    s = np.random.default_rng(3).uniform(0.5, 2, len(X)) if weighted else np.ones(len(X))
-    s[:2] = 0.0 if weighted else 1.0  # rows that are in no model are predicted all the same
-    alphas = [0.1, 10.0, 1.0]
-    left_out = np.empty((*Y.shape, 3))
-    for a, alpha in enumerate(alphas):
-        for i in range(len(X)):
-            rest = np.arange(len(X)) != i
-            w, b = closed_form(X[rest], Y[rest], alpha, s[rest], fit_intercept)
-            left_out[i, :, a] = X[i] @ w + b
-    common = {"fit_intercept": fit_intercept, "gcv_mode": gcv_mode, "store_cv_results": True}
-    given = s if weighted else None
-    model = fastsum.RidgeCV(alphas, **common).fit(FORMS[form](X), Y, sample_weight=given)
-    squares = s[:, None, None] * (left_out - Y[:, :, None]) ** 2
-    np.testing.assert_allclose(model.cv_results_, squares, rtol=1e-7, atol=1e-9)
-    mean = squares.mean(axis=(0, 1))
-    assert model.alpha_ == alphas[mean.argmin()]
-    assert model.best_score_ == pytest.approx(-mean.min())
-    w, b = closed_form(X, Y, model.alpha_, s, fit_intercept)
-    np.testing.assert_allclose(model.coef_, w.T, atol=1e-8)
-    np.testing.assert_allclose(model.intercept_, b, atol=1e-8)
-    assert (model.dual_gap_ <= 1e-12 * model.objective_).all() and model.status_ == "converged"
-
-    scored = fastsum.RidgeCV(alphas, **common, scoring="neg_mean_absolute_error")
-    scored.fit(FORMS[form](X), Y, sample_weight=given)
-    np.testing.assert_allclose(scored.cv_results_, left_out, atol=1e-7)
-    error = np.average(np.abs(left_out - Y[:, :, None]), axis=0, weights=s).mean(axis=0)
-    assert scored.best_score_ == pytest.approx(-error.min())
-
-    each = fastsum.RidgeCV(alphas, **common, alpha_per_target=True)
-    each.fit(FORMS[form](X), Y, sample_weight=given)
-    for b in range(2):
-        one = fastsum.RidgeCV(alphas, **common).fit(FORMS[form](X), Y[:, b], sample_weight=given)
-        assert each.alpha_[b] == one.alpha_
-        assert each.best_score_[b] == pytest.approx(one.best_score_)
-        np.testing.assert_allclose(each.coef_[b], one.coef_, atol=1e-8)
-
-
-@each_form
-@pytest.mark.parametrize("scoring", [None, "neg_mean_absolute_error", "neg_max_error"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.filterwarnings("ignore:The scoring .* does not support sample_weight")
-def test_ridge_folds_are_those_of_grid_search(form, scoring, weighted):
-    X, y = regression()
-    data, weights = FORMS[form](X), weights_of(len(y)) if weighted else None
-    alphas, cv = [0.1, 100.0, 1.0], KFold(4)
-    if scoring != "neg_max_error":
-        y = np.column_stack([y, np.roll(y, 1)])
-    ours = fastsum.RidgeCV(alphas, cv=cv, scoring=scoring, tol=1e-12)
-    ours.fit(data, y, sample_weight=weights)
-    if weighted and parse_version(sklearn.__version__) < parse_version("1.9"):
-        pytest.skip("this scikit-learn scores without the weights")
-    theirs = sklearn.linear_model.RidgeCV(alphas, cv=cv, scoring=scoring)
-    theirs.fit(X, y, sample_weight=weights)
-    assert ours.alpha_ == theirs.alpha_
-    assert ours.best_score_ == pytest.approx(theirs.best_score_, rel=1e-6)
-    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
-    plain = fastsum.Ridge(ours.alpha_, tol=1e-12).fit(data, y, sample_weight=weights)
-    np.testing.assert_array_equal(ours.coef_, plain.coef_)
-
-
-def test_ridge_on_one_alpha_and_another_number_of_targets():
-    X, y = regression()
-    model = fastsum.RidgeCV(alphas=2.0).fit(X, np.column_stack([y, y]))
-    assert model.alpha_ == 2.0 and model.coef_.shape == (2, 20)
-    model.set_params(alpha_per_target=True, alphas=[2.0, 1.0]).fit(X, np.column_stack([y, y, y]))
-    assert model.alpha_.shape == (3,)
-    assert model.fit(X, y).coef_.shape == (20,)
-
-
-def test_one_standard_error_of_a_ridge():
-    X, y = regression()
-    alphas = np.logspace(-3, 3, 19)
-    best = fastsum.RidgeCV(alphas, store_cv_results=True).fit(X, y)
-    model = fastsum.RidgeCV(alphas, selection_rule="one_standard_error").fit(X, y)
-    errors = best.cv_results_
-    at = list(alphas).index(best.alpha_)
-    bar = errors[:, at].mean() + errors[:, at].std(ddof=1) / np.sqrt(len(y))
-    assert model.alpha_ == alphas[errors.mean(axis=0) <= bar].max() > best.alpha_
-    with pytest.raises(ValueError, match="needs the scores of at least two folds"):
-        model.set_params(scoring="r2").fit(X, y)  # one score of all rows
-    model.set_params(cv=5).fit(X, y)
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"alphas": []}, ValueError, "alphas is empty"),
-        ({"alphas": [1.0, 0.0]}, ValueError, r"alphas\[1\] == 0.0, must be > 0"),
-        ({"alphas": [1.0, -1.0], "cv": 3}, ValueError, r"alphas\[1\] == -1.0, must be >= 0"),
-        ({"alphas": [-1.0]}, ValueError, "alphas == -1.0, must be > 0"),
-        ({"alphas": ["1", 1.0]}, TypeError, r"alphas\[0\] must be an instance of float"),
-        ({"cv": 3, "store_cv_results": True}, ValueError, "store_cv_results=True are incompat"),
-        ({"cv": 3, "alpha_per_target": True}, ValueError, "alpha_per_target=True are incompat"),
-        ({"gcv_mode": "qr"}, ValueError, "'gcv_mode' parameter"),
-    ],
-)
-def test_bad_parameters_of_ridge(settings, error, message):
-    with pytest.raises(error, match=message):
-        fastsum.RidgeCV(**settings).fit(*regression())
-
-
-def test_leave_one_out_too_large_for_the_machine(monkeypatch):
-    monkeypatch.setattr(_leave_one_out.os, "sysconf", lambda name: 100)
-    with pytest.raises(ValueError, match="use folds instead, for example cv=5"):
-        fastsum.RidgeCV().fit(*regression())
-
-
-def test_weights_reach_the_scorer_of_a_ridge_when_asked():
-    X, y = regression()
-    weights = weights_of(len(y)) + 1
-    with sklearn.config_context(enable_metadata_routing=True):
-        for asked in (True, False):
-            scorer = get_scorer("neg_mean_absolute_error").set_score_request(sample_weight=asked)
-            model = fastsum.RidgeCV([1.0], cv=KFold(3), scoring=scorer, tol=1e-12)
-            model.fit(X, y, sample_weight=weights)
-            errors = []
-            for train, test in KFold(3).split(X):
-                w, b = closed_form(X[train], y[train, None], 1.0, weights[train], True)
-                off = np.abs(X[test] @ w[:, 0] + b - y[test])
-                errors.append(np.average(off, weights=weights[test] if asked else None))
-            assert model.best_score_ == pytest.approx(-np.mean(errors), rel=1e-6)
 
 
 # --- groups, routing ------------------------------------------------------------------------------
@@ -561,6 +265,8 @@ def test_one_standard_error_by_hand():
     assert _cv.choose(scores, strength, ratio, "one_standard_error") == 3
     with pytest.raises(ValueError, match="at least two folds"):
         _cv.choose(scores[:1], strength, ratio, "one_standard_error")
+    with pytest.warns(UserWarning, match="non-finite"):
+        assert _cv.choose(scores + np.nan, strength, ratio, "one_standard_error") == 0
 
 
 def test_one_standard_error_of_a_fit():
@@ -604,8 +310,9 @@ def test_scores_that_are_no_numbers():
     with pytest.warns(UserWarning, match="non-finite"):
         model = fastsum.LogisticRegressionCV(**settings, scoring=nan_for_one).fit(X, y)
     assert model.C_ == 0.2
-    with pytest.raises(ValueError, match="scoring must return a number"):
-        fastsum.LogisticRegressionCV(**settings, scoring=lambda *_: {"a": 1.0}).fit(X, y)
+    for bad in ({"a": 1.0}, "high", np.ones(3)):
+        with pytest.raises(ValueError, match=r"scoring must return a number, got .*scorer="):
+            fastsum.LogisticRegressionCV(**settings, scoring=lambda *_, s=bad: s).fit(X, y)
 
 
 # --- bad input ------------------------------------------------------------------------------------
@@ -614,12 +321,15 @@ def test_scores_that_are_no_numbers():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"Cs": []}, "Cs must be an array-like of at least one number"),
-        ({"Cs": [0.0, 1.0]}, r"Cs must be .* in \(0, inf\]"),
-        ({"Cs": [np.nan]}, "Cs must be"),
+        ({"Cs": []}, "Cs is empty; give at least one value"),
+        ({"Cs": [0.0, 1.0]}, r"Cs\[0\] == 0.0, must be > 0"),
+        ({"Cs": [np.nan]}, "Cs == nan, must be a number"),
+        ({"Cs": [1.0, "2"]}, r"Cs\[1\] must be an instance of float, not str"),
+        ({"Cs": {1.0, 2.0}}, "Cs must be an instance of float, not set"),
         ({"Cs": 0}, "'Cs' parameter"),
-        ({"l1_ratios": []}, "l1_ratios must be an array-like of at least one number"),
-        ({"l1_ratios": [1.5]}, r"l1_ratios must be .* in \[0, 1\]"),
+        ({"l1_ratios": []}, "l1_ratios is empty"),
+        ({"l1_ratios": [1.5]}, r"l1_ratios == 1.5, must be <= 1"),
+        ({"l1_ratios": [[0.5], [1.0]]}, r"l1_ratios\[0\] must be an instance of float, not list"),
         ({"cv": []}, "cv made no folds"),
         ({"cv": [([], [0, 1])]}, "the training part of fold 0 has no row"),
         ({"scoring": "no_such_score"}, "'scoring' parameter"),
@@ -631,7 +341,7 @@ def test_scores_that_are_no_numbers():
 )
 def test_bad_parameters(settings, message):
     X, y = classification(2)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         fastsum.LogisticRegressionCV(**settings).fit(X, y)
 
 
@@ -657,3 +367,44 @@ def test_a_splitter_is_asked_once_and_given_the_labels():
     fastsum.LogisticRegressionCV(Cs=2, cv=Splitter(2, random_state=0)).fit(X, y)
     assert len(seen) == 1
     np.testing.assert_array_equal(seen[0], y)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_folds_may_be_a_generator(routing):
+    """It can be read once only."""
+    X, y = classification(2)
+    target = np.where(y == "bee", 1.0, 0.0)
+    with sklearn.config_context(enable_metadata_routing=routing):
+        for kind, labels in (
+            (partial(fastsum.LogisticRegressionCV, Cs=2), y),
+            (partial(fastsum.LassoCV, alphas=2), target),
+            (fastsum.RidgeCV, target),
+        ):
+            once = kind(cv=KFold(3).split(X)).fit(X, labels)
+            again = kind(cv=list(KFold(3).split(X))).fit(X, labels)
+            np.testing.assert_array_equal(once.coef_, again.coef_)
+
+
+def test_a_fit_forgets_the_one_before():
+    X, y = classification(2)
+    model = fastsum.LogisticRegressionCV(Cs=2, cv=2).fit(X, y)
+    assert model.dual_gap_ >= 0
+    model.set_params(refit=False).fit(X, y)  # the mean of the folds has no certificate
+    fresh = fastsum.LogisticRegressionCV(Cs=2, cv=2, refit=False).fit(X, y)
+    learned = [{name for name in vars(m) if name.endswith("_")} for m in (model, fresh)]
+    assert learned[0] == learned[1] and "dual_gap_" not in learned[0]
+    ridge = fastsum.RidgeCV(store_cv_results=True).fit(X, y == "bee")
+    assert not hasattr(ridge.set_params(store_cv_results=False).fit(X, y == "bee"), "cv_results_")
+
+
+def test_models_that_a_scorer_keeps_hold_no_data():
+    """Nor do they answer for other rows: pickled they are as large as their coefficients."""
+    X, y = classification(2, n=2000)
+    kept = []
+
+    def keep(estimator, X, y):
+        kept.append(estimator)
+        return estimator.score(X, y)
+
+    fastsum.LogisticRegressionCV(Cs=2, cv=2, scoring=keep).fit(X, y)
+    assert len(kept) == 4 and max(len(pickle.dumps(model)) for model in kept) < 5000
