@@ -97,6 +97,7 @@ class PerSampleMethod(Method):
     tables: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[str, ...]] = ()
     sequences: ClassVar[tuple[str, ...]] = ()
+    step_share: ClassVar[float] = 1 / 3  # gamma max_i q_i L_i
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -114,9 +115,8 @@ class PerSampleMethod(Method):
         self.sampler = Sampler(rows, s, lipschitz, sampling)
         # gamma = 1 / (3 max_i L_i / (S p_i)), eq. (15)
         top = self.sampler.inverse_probability(lipschitz).max() / problem.total_weight
-        self.gamma = (
-            step_size if step_size is not None else (1 / (3 * top) if top > SMALLEST else 1.0)
-        )
+        theory = self.step_share / top if top > SMALLEST else 1.0
+        self.gamma = theory if step_size is None else step_size
         most = float(np.finfo(dtype).max)  # float32 holds less than a strength may be
         self.step = np.full(problem.K, min(self.gamma, most), dtype=dtype)
         self.l1 = np.minimum(problem.l1, most).astype(dtype)

@@ -1,10 +1,12 @@
 """Per-sample methods that converge linearly: their directions lose their variance."""
 
 from fastsum.solvers._method import Method
+from fastsum.solvers.variance_reduced.sag import Sag
 from fastsum.solvers.variance_reduced.saga import Saga
 from fastsum.solvers.variance_reduced.svrg import Svrg
 
 METHODS: tuple[type[Method], ...] = (
     Saga,
     Svrg,
+    Sag,
 )
