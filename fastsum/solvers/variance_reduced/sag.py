@@ -26,11 +26,17 @@ class Sag(LazySteps, Saga):
     With a prox: Driggs, Liang, Schoenlieb, JMLR 23, 2022.  Memory: a table of n K scalars and one
     (d + 1, K) average.
 
-    Rows that were not yet visited count as gradients 0, not as rows left out of the average.
+    Rows are drawn independently (sampling="auto" is "uniform" here): the other kinds spread the
+    visits of a row evenly, the bias of the direction then does not average out, and these steps
+    diverge.  Rows not yet visited count as gradients 0, not as rows left out of the average.
     """
 
     name = "sag"
-    step_share: ClassVar[float] = 1/3
+    step_share: ClassVar[float] = 1.0
+
+    def __init__(self, problem: Problem, *, sampling: str, **options: Any):
+        drawn = "uniform" if sampling == "auto" else sampling
+        super().__init__(problem, sampling=drawn, **options)
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """Table and average at 0."""
