@@ -222,6 +222,23 @@ class PerSampleMethod(Method):
         """A (d + 1, K) state array of zeros."""
         return np.zeros((self.problem.rows.n_cols + 1, self.problem.K), dtype=self.problem.dtype)
 
+    def derivatives(self, W: Weights) -> npt.NDArray[np.float64]:
+        """l'(x_i' w + b) of all rows, (n, K)."""
+        problem, K, columns = self.problem, self.problem.K, self.problem.columns
+        u = np.empty((problem.rows.n_rows, K))
+        problem.rows.margins(W, self.n_threads, u)
+        _kernels.loss_terms(
+            problem.task,
+            u,
+            np.zeros(K),
+            u,
+            False,
+            np.zeros((self.n_threads, columns.n_problems + K * (1 + columns.n_outputs))),
+            np.empty(self.n_threads * (2 * K + columns.n_outputs**2)),
+            self.n_threads,
+        )
+        return u
+
     def average(self, derivatives: npt.NDArray[Any]) -> Weights:
         """(1/S) sum_i s_i u_i (x_i, 1) for derivatives u (n, K): (d + 1, K)."""
         problem = self.problem

@@ -2,6 +2,7 @@
 #include "../kernels.hpp"
 #include "../solvers/sag.hpp"
 #include "../solvers/saga.hpp"
+#include "../solvers/sarah.hpp"
 #include "../solvers/svrg.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {

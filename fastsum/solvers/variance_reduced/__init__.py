@@ -4,6 +4,7 @@ from fastsum.solvers._method import Method
 from fastsum.solvers.variance_reduced.l_svrg import LSvrg
 from fastsum.solvers.variance_reduced.sag import Sag
 from fastsum.solvers.variance_reduced.saga import Saga
+from fastsum.solvers.variance_reduced.sarah import Sarah
 from fastsum.solvers.variance_reduced.svrg import Svrg
 from fastsum.solvers.variance_reduced.svrg_bb import SvrgBB
 
@@ -13,4 +14,5 @@ METHODS: tuple[type[Method], ...] = (
     Sag,
     LSvrg,
     SvrgBB,
+    Sarah,
 )
