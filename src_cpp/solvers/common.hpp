@@ -47,8 +47,12 @@ struct Sweep {
   T PD(int64_t j) const { return density ? density[j] : T(1); }
   T P(int64_t j) const { return scale ? scale[j] : T(1); }
 
-  // prox_{tau h}(v) of coefficient j of column k: the only way a solver meets the penalty, eq. (4).
+  // prox_{tau h}(v) of coefficient j of column k: how a solver of w meets the penalty, eq. (4).
   T shrink(T v, T tau, int64_t /*j*/, int64_t k) const { return prox(v, tau * l1[k], tau * l2[k]); }
+  // argmin_w h(w) + rho / 2 w^2 - v w: how one whose w follows from a dual v does.
+  T best(T v, T rho, int64_t /*j*/, int64_t k) const {
+    return conjugate_slope(v, l1[k], l2[k] + rho);
+  }
 
   void prefetch(int64_t t) const {
     if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);

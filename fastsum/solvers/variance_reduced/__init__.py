@@ -2,6 +2,7 @@
 
 from fastsum.solvers._method import Method
 from fastsum.solvers.variance_reduced.l_svrg import LSvrg
+from fastsum.solvers.variance_reduced.miso import Miso
 from fastsum.solvers.variance_reduced.sag import Sag
 from fastsum.solvers.variance_reduced.saga import Saga
 from fastsum.solvers.variance_reduced.sarah import Sarah
@@ -15,4 +16,5 @@ METHODS: tuple[type[Method], ...] = (
     LSvrg,
     SvrgBB,
     Sarah,
+    Miso,
 )
