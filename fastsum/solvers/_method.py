@@ -99,6 +99,7 @@ class PerSampleMethod(Method):
     parameters: ClassVar[tuple[str, ...]] = ()
     sequences: ClassVar[tuple[str, ...]] = ()
     step_share: ClassVar[float] = 1 / 3  # gamma max_i q_i L_i
+    threaded: ClassVar[bool] = False  # whether the kernel makes its steps by n_threads
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -206,6 +207,7 @@ class PerSampleMethod(Method):
             self._numbers(state, self.sequences),
             state.get("visits"),
             state.get("time", 0),
+            self.n_threads if self.threaded else 1,
         )
         if "time" in state:
             state["time"] += len(order)

@@ -1,5 +1,6 @@
 // The per-sample solvers of one CPU level; compiled like level.cpp, whose head says what is allowed.
 #include "../kernels.hpp"
+#include "../solvers/asaga.hpp"
 #include "../solvers/miso.hpp"
 #include "../solvers/sag.hpp"
 #include "../solvers/saga.hpp"

@@ -39,6 +39,7 @@ from fastsum.solvers.preconditioned._metric import (
     Subsampled,
     largest_eigenvalue,
 )
+from fastsum.threads import blas_threads
 
 MOST_BATCH, LEAST_STEPS = 256, 8  # rows of a batch; steps that a pass has at least
 RANK, POWERS = 10, 10
@@ -109,8 +110,12 @@ class Sketchy(PerSampleMethod):
 
     def advance(self, state: State, n_passes: int) -> None:
         """n_passes times n gradients; what does not move the point may be counted ahead."""
-        n = self.sampler.n_active
-        state["credit"] += n_passes * n
+        state["credit"] += n_passes * self.sampler.n_active
+        with blas_threads(1, np.inf):  # its products are too small for more
+            self._spend(state)
+
+    def _spend(self, state: State) -> None:
+        """Steps and preparations while there are gradients left for them."""
         while state["credit"] > 0:
             if not state["ready"]:
                 self._begin_pass(state)
