@@ -50,10 +50,10 @@ void asaga_rows(const Sweep<Rows, Wide>& sweep, const Rows& X, const int64_t* or
   T* G = sweep.vector(1);
   T* table = sweep.table(0);
   double one_column[4];
-  double* u = Wide ? work : one_column;    // l'(x_i' w), then u - u_i
+  double* u = Wide ? work : one_column;  // l'(x_i' w), then u - u_i
   double* z = u + K;
   T* change = reinterpret_cast<T*>(z + K);  // q_i s_i/S (u - u_i), for w
-  T* share = change + K;                    // s_i/S (u - u_i), for g
+  T* share = change + K;  // s_i/S (u - u_i), for g
 
   for (int64_t t = 0; t < n_steps; ++t) {
     if (t + kFar < n_steps) X.prefetch_far(order[t + kFar]);

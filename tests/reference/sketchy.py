@@ -1,6 +1,7 @@
 """The PROMISE methods in NumPy, from Frangella, Rathore, Zhao, Udell (2024), with dense matrices.
 
-The unknowns are (w, b / c), those of the row (x_i, c). Rows S and S' are m each, spread over the pass; the test matrix and the first vector of the powers come from seed 0.
+The unknowns are (w, b / c), those of the row (x_i, c). Rows S and S' are m each, spread over the
+pass; the test matrix and the first vector of the powers come from seed 0.
 """
 
 import numpy as np
@@ -55,12 +56,13 @@ class Sketched:
         S, other = rows[::apart][: self.m], rows[apart // 2 :: apart][: self.m]
         self.P, self.L = [], []
         for k, rho in enumerate(self.rho):
-            H, O = self.hessian(S, k, self.w), self.test
+            H, test = self.hessian(S, k, self.w), self.test
             if not self.problem.rows.sparse:
-                H = H @ O @ np.linalg.pinv(O.T @ H @ O, rcond=1e-10, hermitian=True) @ O.T @ H
+                core = np.linalg.pinv(test.T @ H @ test, rcond=1e-10, hermitian=True)
+                H = H @ test @ core @ test.T @ H
             P = H + rho * np.eye(len(H))
             full = self.hessian(other, k, self.w) + np.diag(self.ridge[:, k])
-            v, found = O[:, 0], 0.0
+            v, found = test[:, 0], 0.0
             for _ in range(10):
                 found = max(found, v @ full @ v / (v @ P @ v))
                 v = np.linalg.solve(P, full @ v)

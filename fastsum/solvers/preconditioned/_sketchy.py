@@ -2,12 +2,12 @@
 
 Problem   eq. (1) with an l2 penalty or none, outputs that no loss couples
 Step      w <- w - eta P^-1 g, with g a variance-reduced gradient of b rows          eq. (37)
-Metric    P = H_S + rho I, eq. (36), of m = sqrt(n) rows (50 at least) at the newest point: once a pass over
-          rows, and once a fit for the squared loss. Losses made of parabolas and straight pieces,
-          which the paper leaves out, have the curvature L of their parabola everywhere: of few rows
-          all may lie on straight pieces. Of rank 10 by Nystrom on dense rows, the whole H_S on
-          sparse ones, whose sketch would be dense. rho = max(l2, 1e-3 mean ||x_i||^2), which is the
-          paper's 1e-3 for rows of norm 1
+Metric    P = H_S + rho I, eq. (36), of m = sqrt(n) rows (50 at least) at the newest point: once a
+          pass over the rows, and once a fit for the squared loss. Losses made of parabolas and
+          straight pieces, which the paper leaves out, have the curvature L of their parabola
+          everywhere: of few rows all may lie on straight pieces. Of rank 10 by Nystrom on dense
+          rows, the whole H_S on sparse ones, whose sketch would be dense. rho = max(l2, 1e-3 mean
+          ||x_i||^2), which is the paper's 1e-3 for rows of norm 1
 Step size eta = max(1 / (2 (n l2 / rho + L_P)), 1 / (3 L_P)), L_P the largest eigenvalue of the
           Hessian of m other rows in that metric, by 10 powers, and, for batches that are small
           beside m, 1 / b of that of their longest row alone: about the expected smoothness of a
@@ -87,7 +87,7 @@ class Sketchy(PerSampleMethod):
     def missing(problem: Problem) -> str:
         """An l1 penalty, or outputs in one loss."""
         if problem.l1.any():
-            return "its penalty has an l1 part, whose prox in the metric of a Hessian has no formula"
+            return "its penalty has an l1 part, whose prox in a Hessian's metric has no formula"
         if problem.loss.coupled:
             return f"loss={problem.loss.name!r} couples outputs, sketched Hessians are of one"
         return ""
