@@ -8,7 +8,7 @@ Metric    P = H_S + rho I, eq. (36), of m = sqrt(n) rows (50 at least) at the ne
           everywhere: of few rows all may lie on straight pieces. Of rank 10 by Nystrom on dense
           rows, the whole H_S on sparse ones, whose sketch would be dense. rho = max(l2, 1e-3 mean
           ||x_i||^2), which is the paper's 1e-3 for rows of norm 1
-Step size eta = max(1 / (2 (n l2 / rho + L_P)), 1 / (3 L_P)), L_P the largest eigenvalue of the
+Step size eta = max(1 / (2 (n l2 + L_P)), 1 / (3 L_P)), L_P the largest eigenvalue of the
           Hessian of m other rows in that metric, by 10 powers, and, for batches that are small
           beside m, 1 / b of that of their longest row alone: about the expected smoothness of a
           batch (Gazagnadou, Gower, Salmon, ICML 2019)
@@ -253,8 +253,7 @@ class Sketchy(PerSampleMethod):
         """Eta of each column, (K,)."""
         if self._by_hand is not None:
             return np.full(self.problem.K, self._by_hand)
-        L, n = state["smoothness"], self.sampler.n_active
-        strong = n * self.problem.l2 / self._rho
+        L, strong = state["smoothness"], self.sampler.n_active * self.problem.l2
         return np.asarray(self._factor * np.maximum(0.5 / (strong + L), 1 / (3 * L)))
 
     def _direction(self, state: State, W: Weights, g: FloatArray) -> FloatArray:
