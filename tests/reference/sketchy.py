@@ -74,7 +74,7 @@ class Sketched:
         self.L = np.array(self.L)
 
     def eta(self):
-        return np.maximum(0.5 / (self.n * self.a.l2 + self.L), 1 / (3 * self.L))
+        return 1 / (3 * self.L)
 
     def solve(self, g):
         return np.column_stack([np.linalg.solve(P, g[:, k]) for k, P in enumerate(self.P)])

@@ -8,10 +8,10 @@ Metric    P = H_S + rho I, eq. (36), of m = sqrt(n) rows (50 at least) at the ne
           everywhere: of few rows all may lie on straight pieces. Of rank 10 by Nystrom on dense
           rows, the whole H_S on sparse ones, whose sketch would be dense. rho = max(l2, 1e-3 mean
           ||x_i||^2), which is the paper's 1e-3 for rows of norm 1
-Step size eta = max(1 / (2 (n l2 + L_P)), 1 / (3 L_P)), L_P the largest eigenvalue of the
-          Hessian of m other rows in that metric, by 10 powers, and, for batches that are small
-          beside m, 1 / b of that of their longest row alone: about the expected smoothness of a
-          batch (Gazagnadou, Gower, Salmon, ICML 2019)
+Step size eta = 1 / (3 L_P), the smaller of the paper's two (small batches do not bear 1 / (2 (n l2
+          + L_P))), L_P the largest eigenvalue of the Hessian of m other rows in that metric, by 10
+          powers, and, for batches that are small beside m, 1 / b of that of their longest row
+          alone: about the expected smoothness of a batch (Gazagnadou, Gower, Salmon, ICML 2019)
 Cost      a pass is n gradients; the metric and L_P are counted as the gradients that are as much
           work, products of rows with vectors; O(d) a step, for P^-1 is dense
 Source    Frangella, Rathore, Zhao, Udell, PROMISE, JMLR 25, 2024
@@ -253,8 +253,7 @@ class Sketchy(PerSampleMethod):
         """Eta of each column, (K,)."""
         if self._by_hand is not None:
             return np.full(self.problem.K, self._by_hand)
-        L, strong = state["smoothness"], self.sampler.n_active * self.problem.l2
-        return np.asarray(self._factor * np.maximum(0.5 / (strong + L), 1 / (3 * L)))
+        return np.asarray(self._factor / (3 * state["smoothness"]))
 
     def _direction(self, state: State, W: Weights, g: FloatArray) -> FloatArray:
         """P^-1 (g + l2 w), (d + 1, K) in units of (w, b); g is used up."""
