@@ -31,7 +31,7 @@ class Subsampled:
     """
 
     def __init__(self, A: Any, rho: float):
-        self.A, self.rho = A, rho
+        self.A, self._At, self.rho = A, A.T, rho
         m, D = A.shape
         self._tall = m >= D
         G = A.T @ A if self._tall else A @ A.T
@@ -41,14 +41,17 @@ class Subsampled:
 
     def times(self, v: FloatArray) -> FloatArray:
         """P v."""
-        return np.asarray(self.A.T @ (self.A @ v)) + self.rho * v
+        return np.asarray(self._At @ (self.A @ v)) + self.rho * v
 
     def solve(self, g: FloatArray) -> FloatArray:
         """P^-1 g."""
         if self._tall:
             return np.asarray(scipy.linalg.cho_solve(self._factor, g, check_finite=False))
         inner = scipy.linalg.cho_solve(self._factor, self.A @ g, check_finite=False)
-        return np.asarray(g - self.A.T @ inner) / self.rho
+        out = self._At @ inner
+        np.subtract(g, out, out=out)
+        out /= self.rho
+        return np.asarray(out)
 
     @staticmethod
     def cost(m: int, rank: int) -> int:

@@ -258,10 +258,10 @@ class Sketchy(PerSampleMethod):
     def _direction(self, state: State, W: Weights, g: FloatArray) -> FloatArray:
         """P^-1 (g + l2 w), (d + 1, K) in units of (w, b); g is used up."""
         g[:-1] += self.problem.l2 * W[:-1]
-        metrics = self._metrics_of(state)
-        out = np.column_stack([metric.solve(g[:, k]) for k, metric in enumerate(metrics)])
-        out[-1] *= self._c
-        return out
+        for k, metric in enumerate(self._metrics_of(state)):
+            g[:, k] = metric.solve(g[:, k])
+        g[-1] *= self._c
+        return g
 
     @abstractmethod
     def _step(self, state: State, ids: npt.NDArray[np.int64], batch: Rows) -> None:

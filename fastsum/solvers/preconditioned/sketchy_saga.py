@@ -25,18 +25,20 @@ class SketchySaga(Sketchy):
         W, table = state["weights"], state["derivatives"]
         u = self._slopes(ids, batch, W)
         change = u - table[ids]
+        average = state["gradient"]
         # g = (1/b) sum_i q_i (u_i - a_i) x_i + the average
-        g = self._sum(batch, self._correction[ids, None] * change / len(ids), state["gradient"])
-        eta = self._step_sizes(state)
-        W -= (eta * self._direction(state, W, g.copy())).astype(W.dtype, copy=False)
+        g = self._sum(batch, self._correction[ids, None] * change / len(ids), average)
         # a_i <- u_i, once where a row was drawn twice
         if self.sampler.kind == "blocks":  # no row is, and all q_i are the same
-            share = len(ids) / self.sampler.q_uniform
-            state["gradient"] += share * (g - state["gradient"])
+            moved = g - average
+            moved *= len(ids) / self.sampler.q_uniform
+            average += moved
         else:
             change[1:][ids[1:] == ids[:-1]] = 0.0
-            state["gradient"] = self._sum(batch, self._share[ids, None] * change, state["gradient"])
+            state["gradient"] = self._sum(batch, self._share[ids, None] * change, average)
         table[ids] = u
+        eta = self._step_sizes(state)
+        W -= (eta * self._direction(state, W, g)).astype(W.dtype, copy=False)
 
     def refresh(self, state: State) -> None:
         """Rebuilds the average from the table, free of accumulated rounding."""
