@@ -27,7 +27,9 @@ from fastsum.solvers.phases._newton_step import NewtonStep
 from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
 
-PART = 0.8  # of the gap wanted that the residual may leave
+# Of the gap wanted, what the residual may leave; and where the gap wanted is small beside all there
+# is to gain: who asks for a tol of FINE looks at digits of coefficients, which are a root of it.
+PART, FINE_PART, FINE = 0.8, 0.01, 1e-8
 CURVED = 4.0  # times (decrease of the model)^2 / F(null): what a Newton step leaves to gain
 TAIL = 3.0  # times the last decrease: what conjugate gradients have left to gain
 MOST_TAIL, FAR_TAIL = 0.1, 0.5  # of the decrease that may be left; the second for shortened steps
@@ -131,7 +133,7 @@ class NewtonCG(NewtonStep):
         self._residual = np.zeros_like(norm)
         if M.exact and self._plain is None and self._frozen is None and self._made_at is c:
             return self._masked(M(-g)), 1
-        enough = 2.0 * self.problem.penalty.l2 * PART * target
+        enough = 2.0 * self.problem.penalty.l2 * self._part(target) * target
         wanted = np.maximum(LEAST_ETA**2 * norm, enough)
         work = np.empty(self.n_threads * (len(g) + 1) * g.shape[1])
         x, r, scaled = np.zeros_like(g), -g, np.empty_like(g)
@@ -199,7 +201,12 @@ class NewtonCG(NewtonStep):
 
     def last_step(self, decrease: FloatArray, target: FloatArray) -> npt.NDArray[np.bool_]:
         """Whether a Newton step that lowers its model by `decrease` reaches the target, (B,)."""
-        return self.error(decrease) <= PART * target
+        return self.error(decrease) <= self._part(target) * target
+
+    def _part(self, target: FloatArray) -> FloatArray:
+        """What a step may leave of the target, (B,)."""
+        fine = target <= 1.01 * FINE * self.certifier.tolerance_scale()
+        return np.where(fine, FINE_PART, PART)
 
     def _futile(
         self, decrease: FloatArray, gained: FloatArray, last: FloatArray, target: FloatArray
