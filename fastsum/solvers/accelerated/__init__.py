@@ -1,5 +1,6 @@
-"""Methods whose rate has the square root of the condition number."""
+"""Methods with momentum: n + sqrt(n kappa) sample gradients a factor in place of n + kappa."""
 
 from fastsum.solvers._method import Method
+from fastsum.solvers.accelerated.katyusha import Katyusha
 
-METHODS: tuple[type[Method], ...] = ()
+METHODS: tuple[type[Method], ...] = (Katyusha,)
