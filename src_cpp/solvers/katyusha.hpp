@@ -15,9 +15,9 @@
 // Source    Allen-Zhu, JMLR 18, 2018, Algorithms 1 and 2 with Option II; rho = 0: Zhou, Shang,
 //           Cheng, ICML 2018, Algorithm 1; single steps, no average: Kovalev, Horvath, Richtarik,
 //           ALT 2020, Algorithm 2
-// State     vectors: 0 z, 1 y, 2 sum, 3 snapshot, 4 full_gradient; tables: 0 snapshot_derivatives
-//           or null; parameters: 0 tau1, 1 tau2, 2 z_step (alpha), 3 decay (r); sequences: 0 lags;
-//           visits of sparse rows
+// State     vectors: 0 points: z, y, sum, w~ and g~, (d + 1, 5, K) where visits are given, which is
+//           for sparse rows, else (5, d + 1, K), 1 snapshot_weights; tables: 0 snapshot_derivatives
+//           or null; parameters: 0 tau1, 1 tau2, 2 z_step (alpha), 3 decay (r); sequences: 0 lags
 #pragma once
 #include "common.hpp"
 
@@ -27,16 +27,21 @@ namespace fastsum::FASTSUM_LEVEL {
 // for the m < 256 and then for the multiples of 256.
 enum { kLagPower, kLagSlope, kLagSum, kLagSums, kLagRho, kLagMixed, kLagPull, kLagTail, kLagSize };
 
+inline constexpr int64_t kPoints = 5;
+
 template <bool Wide, class Rows>
 struct Katyusha {
   using T = typename Rows::Value;
   const Sweep<Rows, Wide>& sweep;
   const int64_t K = sweep.K, d = sweep.d;
+  // The five points of a column lie side by side where rows hold few columns.
+  const int64_t next = sweep.a.visits ? K : (d + 1) * K;  // from point to point
+  const int64_t stride = sweep.a.visits ? kPoints * K : K;  // from column to column
   T* z = sweep.vector(0);
-  T* y = sweep.vector(1);
-  T* sum = sweep.vector(2);
-  const T* snapshot = sweep.vector(3);
-  const T* g = sweep.vector(4);
+  T* y = z + next;
+  T* sum = y + next;
+  T* snapshot = sum + next;
+  T* g = snapshot + next;
   const double* tau1 = sweep.a.parameters[0];
   const double* tau2 = sweep.a.parameters[1];
   const double* alpha = sweep.a.parameters[2];
@@ -44,7 +49,7 @@ struct Katyusha {
   const double* lags = sweep.a.sequences[0];
 
   double rho(int64_t k) const { return 1.0 - tau1[k] - tau2[k]; }
-  // x at element e = j K + k                                                       eq. (40)
+  // x at element e of column k, j stride + k                                                  eq. (40)
   T x(int64_t e, int64_t k) const {
     return T(tau1[k]) * z[e] + T(tau2[k]) * snapshot[e] + T(rho(k)) * y[e];
   }
@@ -59,11 +64,11 @@ struct Katyusha {
   template <class Row>
   void change(const Row& row, int64_t i, double* m, double* u, double* scratch) const {
     const int64_t C = sweep.a.columns.n_outputs;
-    for (int64_t k = 0; k < K; ++k) m[k] += double(x(d * K + k, k));
+    for (int64_t k = 0; k < K; ++k) m[k] += double(x(d * stride + k, k));
     for (int64_t b = 0; b < sweep.a.columns.n_problems; ++b)
       sweep.loss.derivative(m + b * C, sweep.a.columns.targets.at(i, b), C, u + b * C);
     const T* stored = sweep.table(0);
-    if (!stored) sweep.derivatives(row, i, snapshot, m, scratch);
+    if (!stored) sweep.derivatives(row, i, sweep.vector(1), m, scratch);
     for (int64_t k = 0; k < K; ++k)
       m[k] = sweep.correction(i) * (u[k] - (stored ? double(stored[i * K + k]) : m[k]));
   }
@@ -71,7 +76,7 @@ struct Katyusha {
   // The intercept: x = 1, no penalty, its own curvature scaling                      eq. (15)
   void intercept(const double* change) const {
     for (int64_t k = 0; k < K; ++k) {
-      const int64_t e = d * K + k;
+      const int64_t e = d * stride + k;
       const double rate = alpha[k] * sweep.a.intercept_curvature;
       follow(e, k, z[e] - T(rate * (change[k] + double(g[e]))));
     }
@@ -82,7 +87,7 @@ struct Katyusha {
   // m steps of element e along the slope G, which includes what l1 adds             eq. (43)
   void line(int64_t e, int64_t k, int64_t m, double G) const {
     const double pull = tau2[k] * double(snapshot[e]), c = alpha[k] * decay[k] * G;
-    const auto part = [&](const double* f) {
+    const auto part = [&](const double* f) __attribute__((always_inline)) {
       const double z0 = double(z[e]);
       const double mixed = z0 * f[kLagMixed * K + k] - c * f[kLagTail * K + k];
       z[e] = T(z0 * f[kLagPower * K + k] - c * f[kLagSum * K + k]);
@@ -121,12 +126,24 @@ struct Katyusha {
     if (m > last + 1) wait(e, j, k, m - last - 1);
   }
 
+  // The columns of a row lie at random addresses, further apart than those of a plain w.
+  // (Inlined, or the compiler takes a call without other effects out.)
+  template <class Row>
+  [[gnu::always_inline]] void prefetch(const Row& row) const {
+    for (int64_t p = 0; p < row.size; ++p) {
+      const int64_t j = row.index(p);
+      __builtin_prefetch(sweep.a.visits + j);
+      __builtin_prefetch(z + j * stride);
+      __builtin_prefetch(g + j * stride);
+    }
+  }
+
   // Column j as it is after the step `now` of the epoch.
   void catch_up(int64_t j, int64_t now) const {
     const int64_t m = now - sweep.a.visits[j];
     if (m == 0) return;
     sweep.a.visits[j] = now;
-    for (int64_t k = 0; k < K; ++k) wait(j * K + k, j, k, m);
+    for (int64_t k = 0; k < K; ++k) wait(j * stride + k, j, k, m);
   }
 };
 
@@ -177,6 +194,7 @@ void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     sweep.prefetch(t);
     const int64_t i = a.order[t];  // sampled row
     const auto row = X.row(i);
+    if (Rows::kSparse && t + 1 < a.n_steps) s.prefetch(X.row(a.order[t + 1]));
 
     // the columns of the row as the steps so far have left them, and x_i' x        eq. (40), (43)
     for (int64_t k = 0; k < K; ++k) change[k] = 0;
@@ -186,7 +204,7 @@ void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
         s.catch_up(j, a.time + t);
         a.visits[j] = a.time + t + 1;
       }
-      for (int64_t k = 0; k < K; ++k) change[k] += double(row.value(p) * s.x(j * K + k, k));
+      for (int64_t k = 0; k < K; ++k) change[k] += double(row.value(p) * s.x(j * s.stride + k, k));
     }
     s.change(row, i, change, change + K, change + 2 * K);
 
@@ -194,7 +212,7 @@ void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     for (int64_t p = 0; p < row.size; ++p) {
       const int64_t j = row.index(p);
       for (int64_t k = 0; k < K; ++k) {
-        const int64_t e = j * K + k;
+        const int64_t e = j * s.stride + k;
         const T alpha = T(s.alpha[k]), slope = T(change[k]) * row.value(p) + s.g[e];
         s.follow(e, k, sweep.shrink(s.z[e] - alpha * slope, alpha, j, k));
       }

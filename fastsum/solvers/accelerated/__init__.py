@@ -2,5 +2,9 @@
 
 from fastsum.solvers._method import Method
 from fastsum.solvers.accelerated.katyusha import Katyusha
+from fastsum.solvers.accelerated.mig import Mig
 
-METHODS: tuple[type[Method], ...] = (Katyusha,)
+METHODS: tuple[type[Method], ...] = (
+    Katyusha,
+    Mig,
+)

@@ -14,6 +14,8 @@ from fastsum.solvers.accelerated._lags import FloatArray, Lags
 from fastsum.solvers.variance_reduced.svrg import Svrg
 
 LARGEST = 1e300
+POINTS = 5
+Z, Y, SUM, SNAPSHOT, GRADIENT = range(POINTS)  # in state["points"], as the kernel has them
 
 
 class Katyusha(Svrg):
@@ -33,7 +35,7 @@ class Katyusha(Svrg):
     """
 
     name = "katyusha"
-    vectors = ("z", "y", "sum", "snapshot_weights", "full_gradient")
+    vectors = ("points", "snapshot_weights")
     parameters = ("tau1", "tau2", "z_step", "decay")
     sequences = ("lags",)
     ns_step = 1 / 3  # alpha tau_1 L where there is no l2 part
@@ -54,10 +56,14 @@ class Katyusha(Svrg):
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """All points at W; the first pass takes a snapshot."""
         state = {**super().start(W, rng), "snapshot_weights": W.copy()}
-        state.update(z=W.copy(), y=W.copy(), first=W.copy(), sum=self.new_vector())
+        sparse = self.problem.rows.sparse
+        shape = (len(W), POINTS, W.shape[1]) if sparse else (POINTS, *W.shape)
+        state.update(points=np.zeros(shape, W.dtype), first=W.copy())
         state.update(time=0, stage=np.zeros(self.problem.K))
-        if self.problem.rows.sparse:
+        if sparse:
             state["visits"] = np.zeros(len(W) - 1, dtype=np.int64)
+        for point in (Z, Y):
+            self._point(state, point)[...] = W
         return state
 
     def advance(self, state: State, n_passes: int) -> None:
@@ -69,7 +75,7 @@ class Katyusha(Svrg):
                 self._couple(state["stage"])
                 self.sweep(state, 1)
                 last = state["position"] == self.cycle - 1
-                state["weights"][...] = self._average(state) if last else state["y"]
+                state["weights"][...] = self._average(state) if last else self._point(state, Y)
             state["position"] = (state["position"] + 1) % self.cycle
 
     def relocate(
@@ -82,11 +88,13 @@ class Katyusha(Svrg):
         """All points at the new one, a snapshot there, as if the epoch had begun there."""
         super().relocate(state, derivatives, gradient, columns)
         W = state["weights"][:, columns]
-        for name in ("snapshot_weights", "z", "y", "first"):
-            state[name][:, columns] = W
+        state["first"][:, columns] = state["snapshot_weights"][:, columns] = W
+        for point in (Z, Y, SNAPSHOT):
+            self._point(state, point)[:, columns] = W
+        self._point(state, GRADIENT)[:, columns] = state["full_gradient"][:, columns]
         state["stage"][columns] = 0.0
         self._couple(state["stage"])
-        state["sum"][:, columns] = W * self._total(state["time"])[columns]
+        self._point(state, SUM)[:, columns] = W * self._total(state["time"])[columns]
 
     def _begin(self, state: State) -> None:
         """An epoch: w~ <- the weights; columns that moved uphill begin anew."""
@@ -96,13 +104,20 @@ class Katyusha(Svrg):
         if self.convex.any() and moved.any():
             uphill = self.convex & self._uphill(state, moved)
             state["stage"] = np.where(uphill, 0.0, state["stage"] + 1.0)
-            for name in ("z", "y"):
-                state[name][:, uphill] = state["weights"][:, uphill]
-        state["first"][...] = state["y"]
-        state["sum"][...] = 0.0
+            for point in (Z, Y):
+                self._point(state, point)[:, uphill] = state["weights"][:, uphill]
+        state["first"][...] = self._point(state, Y)
+        self._point(state, SUM)[...] = 0.0
+        self._point(state, SNAPSHOT)[...] = state["snapshot_weights"]
+        self._point(state, GRADIENT)[...] = state["full_gradient"]
         state["time"] = 0
         if "visits" in state:
             state["visits"][...] = 0
+
+    def _point(self, state: State, which: int) -> Weights:
+        """A view of z, y, the sum, the snapshot or its gradient, (d + 1, K)."""
+        points: Weights = state["points"]
+        return points[:, which] if self.problem.rows.sparse else points[which]
 
     def _uphill(self, state: State, moved: FloatArray) -> npt.NDArray[np.bool_]:
         """Whether the way to the snapshot ended against its proximal gradient step, (K,)."""
@@ -146,8 +161,8 @@ class Katyusha(Svrg):
         """The average of the y of an epoch with weights r^-k, from that of the z: eq. (42)."""
         rho, r, m = 1 - self.tau1 - self.tau2, self.decay, self.n_inner
         total = self._total(m)
-        names = ("sum", "snapshot_weights", "first", "y")
-        z, snapshot, first, last = (state[name].astype(np.float64) for name in names)
+        points = (self._point(state, which) for which in (SUM, SNAPSHOT, Y))
+        first, z, snapshot, last = (p.astype(np.float64) for p in (state["first"], *points))
         average = self.tau1 * z / total + self.tau2 * snapshot
         average += rho / r * (r**m * first - last) / total
         return (average / (1 - rho / r)).astype(self.problem.dtype)
