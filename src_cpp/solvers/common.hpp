@@ -47,28 +47,41 @@ struct Sweep {
   T PD(int64_t j) const { return density ? density[j] : T(1); }
   T P(int64_t j) const { return scale ? scale[j] : T(1); }
 
-  // prox_{tau h}(v) of coefficient j of column k: the only way a solver meets the penalty, eq. (4).
+  // prox_{tau h}(v) of coefficient j of column k: how a solver of w meets the penalty, eq. (4).
   T shrink(T v, T tau, int64_t /*j*/, int64_t k) const { return prox(v, tau * l1[k], tau * l2[k]); }
+  // argmin_w h(w) + rho / 2 w^2 - v w: how one whose w follows from a dual v does.
+  T best(T v, T rho, int64_t /*j*/, int64_t k) const {
+    return conjugate_slope(v, l1[k], l2[k] + rho);
+  }
 
   void prefetch(int64_t t) const {
     if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
   }
 
-  // u_k = l'(x_i w_k + b_k, y_i) for all K columns; scratch holds K values of T and K doubles.
+  // u_k = l'(z_k, y_i) at the margins z of all K columns.
+  void slopes(int64_t i, const double* z, double* u) const {
+    if constexpr (!Wide) {
+      loss.derivative(z, a.columns.targets.at(i, 0), 1, u);
+    } else {
+      const int64_t C = a.columns.n_outputs;
+      for (int64_t b = 0; b < a.columns.n_problems; ++b)
+        loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
+    }
+  }
+
+  // The same at z_k = x_i w_k + b_k; scratch holds K values of T and K doubles.
   template <class Row>
   void derivatives(const Row& row, int64_t i, const T* W, double* u, double* scratch) const {
     if constexpr (!Wide) {
       const double z = double(row_dot<T>(row, W) + W[d]);
-      loss.derivative(&z, a.columns.targets.at(i, 0), 1, u);
+      slopes(i, &z, u);
     } else {
       T* z_t = reinterpret_cast<T*>(scratch);
       double* z = scratch + K;
       row_dots<T>(row, W, K, z_t);
       for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
-      const int64_t C = a.columns.n_outputs;
-      for (int64_t b = 0; b < a.columns.n_problems; ++b)
-        loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
+      slopes(i, z, u);
     }
   }
 };
