@@ -63,10 +63,8 @@ struct Katyusha {
   // q_i (l_i'(x) - u~_i) at the margins m = x_i' x, in place of these
   template <class Row>
   void change(const Row& row, int64_t i, double* m, double* u, double* scratch) const {
-    const int64_t C = sweep.a.columns.n_outputs;
     for (int64_t k = 0; k < K; ++k) m[k] += double(x(d * stride + k, k));
-    for (int64_t b = 0; b < sweep.a.columns.n_problems; ++b)
-      sweep.loss.derivative(m + b * C, sweep.a.columns.targets.at(i, b), C, u + b * C);
+    sweep.slopes(i, m, u);
     const T* stored = sweep.table(0);
     if (!stored) sweep.derivatives(row, i, sweep.vector(1), m, scratch);
     for (int64_t k = 0; k < K; ++k)

@@ -14,6 +14,7 @@ from fastsum.solvers.accelerated._lags import FloatArray, Lags
 from fastsum.solvers.variance_reduced.svrg import Svrg
 
 LARGEST = 1e300
+EPOCH_PASSES = 2  # of steps between snapshots
 POINTS = 5
 Z, Y, SUM, SNAPSHOT, GRADIENT = range(POINTS)  # in state["points"], as the kernel has them
 
@@ -35,6 +36,7 @@ class Katyusha(Svrg):
     """
 
     name = "katyusha"
+    cycle = 1 + EPOCH_PASSES
     vectors = ("points", "snapshot_weights")
     parameters = ("tau1", "tau2", "z_step", "decay")
     sequences = ("lags",)
@@ -44,7 +46,7 @@ class Katyusha(Svrg):
         super().__init__(problem, **options)
         self.l2_64 = self.l2.astype(np.float64)
         self.convex = self.l2_64 <= 0  # columns without strong convexity
-        self.n_inner = (self.cycle - 1) * self.sampler.n_active
+        self.n_inner = EPOCH_PASSES * self.sampler.n_active  # m
         self._of: FloatArray | None = None
         self._smoothness = 1 / (3 * self.gamma)
 
@@ -101,7 +103,7 @@ class Katyusha(Svrg):
         moved = state["weights"].astype(np.float64) - state["snapshot_weights"]
         state["snapshot_weights"][...] = state["weights"]
         self._snapshot(state)
-        if self.convex.any() and moved.any():
+        if self.convex.any() and state["time"]:
             uphill = self.convex & self._uphill(state, moved)
             state["stage"] = np.where(uphill, 0.0, state["stage"] + 1.0)
             for point in (Z, Y):
