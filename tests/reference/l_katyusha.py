@@ -25,6 +25,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
                 z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L, l1)
+                path[-1] = y
             before = w
             sigma = a.l2 / L
             theta1 = np.where(
