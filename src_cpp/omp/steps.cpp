@@ -2,6 +2,7 @@
 #include "../kernels.hpp"
 #include "../solvers/katyusha.hpp"
 #include "../solvers/miso.hpp"
+#include "../solvers/point_saga.hpp"
 #include "../solvers/sag.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/sarah.hpp"

@@ -4,9 +4,11 @@ from fastsum.solvers._method import Method
 from fastsum.solvers.accelerated.katyusha import Katyusha
 from fastsum.solvers.accelerated.l_katyusha import LKatyusha
 from fastsum.solvers.accelerated.mig import Mig
+from fastsum.solvers.accelerated.point_saga import PointSaga
 
 METHODS: tuple[type[Method], ...] = (
     Katyusha,
     LKatyusha,
     Mig,
+    PointSaga,
 )
