@@ -2,6 +2,7 @@
 
 from fastsum.solvers._method import Method
 from fastsum.solvers.accelerated.acc_prox_svrg import AccProxSvrg
+from fastsum.solvers.accelerated.catalyst import Catalyst
 from fastsum.solvers.accelerated.katyusha import Katyusha
 from fastsum.solvers.accelerated.l_katyusha import LKatyusha
 from fastsum.solvers.accelerated.mig import Mig
@@ -9,6 +10,7 @@ from fastsum.solvers.accelerated.point_saga import PointSaga
 
 METHODS: tuple[type[Method], ...] = (
     AccProxSvrg,
+    Catalyst,
     Katyusha,
     LKatyusha,
     Mig,

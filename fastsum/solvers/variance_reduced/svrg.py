@@ -34,6 +34,7 @@ class Svrg(PerSampleMethod):
     name = "svrg"
     cycle = 1 + INNER_PASSES
     vectors = ("weights", "full_gradient", "snapshot_weights")
+    gradient = ("full_gradient", 1.0)
     tables = ("snapshot_derivatives",)
 
     def __init__(self, problem: Problem, **options: object):
