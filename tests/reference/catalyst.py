@@ -1,7 +1,7 @@
 """Catalyst in NumPy, from Lin, Mairal, Harchaoui (JMLR 18, 2018), Algorithm 2, around MISO.
 
-MISO of eq. (34) and (35) as a table of slopes v_i: the minimiser of the average of its parabolas,
-of kappa / 2 ||w - y||^2 and of the penalty is soft(kappa y - average of v_i x_i, l1) / (mu + kappa).
+MISO of eq. (34) and (35) as a table of slopes v_i: the average of its parabolas, kappa / 2 ||w -
+y||^2 and the penalty have their minimum at soft(kappa y - average of v_i x_i, l1) / (mu + kappa).
 """
 
 import numpy as np

@@ -21,11 +21,11 @@ class Catalyst(Method):
     Problem: (1).  Step: eq. (49): `inner` goes on for a few passes on
     F + kappa / 2 ||w - y||^2 from where it is, then y moves ahead.  The quadratic copies nothing:
     its curvature is more l2 and its linear part a constant in the inner method's average gradient.
-    kappa = L / (n + 1) - mu, times a weight, makes the subproblem's condition number about n; where that is not
-    positive the inner method runs as it is.  A budget of passes ends a subproblem (criterion C3 of
-    the JMLR paper), in place of an accuracy that would have to be measured.  Rate:
+    kappa = weight L / (n + 1) - mu makes the subproblem's condition number about n; where that is
+    not positive the inner method runs as it is.  A budget of passes ends a subproblem (criterion C3
+    of the JMLR paper), in place of an accuracy that would have to be measured.  Rate:
     n + sqrt(n kappa), times a logarithm, sample gradients a factor.  Cost and memory: the inner
-    method's and four (d + 1, K) arrays.
+    method's and three (d + 1, K) arrays.
 
     Without an l2 part mu = 0 in these formulas, and the momentum ends where it points against the
     gradient kappa (y - w) of the smoothed objective (O'Donoghue, Candes, 2015).  The intercept is
