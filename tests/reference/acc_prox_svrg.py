@@ -1,4 +1,4 @@
-"""Acc-Prox-SVRG in NumPy, written from Nitanda (NIPS 2014), Figure 1, and docs/maths.md eq. (48)."""
+"""Acc-Prox-SVRG in NumPy, from Nitanda (NIPS 2014), Figure 1, with docs/maths.md eq. (48)."""
 
 import numpy as np
 from reference.arrays import arrays_of, prox, steps_of
