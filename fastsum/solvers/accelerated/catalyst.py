@@ -67,7 +67,7 @@ class Catalyst(Method):
         self.cycle = self.budget * self.inner.cycle  # type: ignore[misc]
 
     @classmethod
-    def missing(cls, problem: Problem) -> str:  # type: ignore[override]
+    def missing(cls, problem: Problem) -> str:
         """What the inner method lacks."""
         return cls.inner.missing(problem)
 
