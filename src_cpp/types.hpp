@@ -89,6 +89,7 @@ struct StepArgs {
   const double* sequences[4];   // of the size that the solver's header says
   int64_t* visits;              // (d,) of lazy updates: the step that last changed a column
   int64_t time;                 // steps made before the first of this call
+  int32_t n_threads;            // of a solver that has several; work is (n_threads, 5 K) then
 };
 
 // One call of coordinate descent on a quadratic (descent.hpp).

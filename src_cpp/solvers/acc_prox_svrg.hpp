@@ -25,7 +25,7 @@ void acc_prox_svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   const int64_t K = sweep.K, d = sweep.d;
   T *W = sweep.vector(0), *Y = sweep.vector(1), *V = sweep.vector(2);
   const T *G = sweep.vector(3), *snapshot_weights = sweep.vector(4), *snapshot = sweep.table(0);
-  const int64_t batch = static_cast<int64_t>(a.parameters[0][0]);
+  const int64_t batch = a.parameters[0][0] > 1 ? static_cast<int64_t>(a.parameters[0][0]) : 1;
   double one_column[5];
   double* u = Wide ? a.work : one_column;   // l'(x_i' y)
   double* old = u + 4 * K;                  // l'(x_i' w~) where it is not stored
