@@ -149,7 +149,7 @@ void point_saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // u of the proximal step; phi_i <- its result                                  eq. (45)
     s.solve(row, i, table + i * K, change, change + K);
     for (int64_t k = 0; k < K; ++k) table[i * K + k] = T(change[K + k]);
-    const double inverse = sweep.share(i) / sweep.correction(i);  // p_i
+    const double inverse = 1.0 / (a.q ? a.q[i] : a.q_uniform);  // p_i
 
     // w_j <- prox_{gamma h}(w_j - gamma (change x_ij + g_j)), g_j <- g_j + p_i change x_ij eq. (44)
     if constexpr (!Wide) {
