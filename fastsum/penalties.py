@@ -61,6 +61,13 @@ class Penalty:
         return float(_registry.penalty_point(what, x, self.l1[problem], self.l2[problem], step))
 
 
+def shrink(V: FloatArray, tau: float, penalty: Penalty, K: int) -> FloatArray:
+    """prox_{tau h}(V) of coefficients V (d, K), eq. (4)."""
+    repeat = K // len(penalty.alpha)
+    t_l1, t_l2 = (tau * np.repeat(part, repeat) for part in (penalty.l1, penalty.l2))
+    return (V - np.clip(V, -t_l1, t_l1)) / (1.0 + t_l2)
+
+
 class NoPenalty(Penalty):
     """h = 0 (alpha = 0): no certificate without strong convexity, see eq. (10)."""
 

@@ -6,7 +6,6 @@ import numpy as np
 from reference.arrays import arrays_of
 
 from fastsum.solvers import SOLVERS, _method
-from fastsum.solvers._method import PerSampleMethod
 
 # The methods that every grid of the tests runs through; the others have test_family.py.
 CORE = ("saga", "svrg")
@@ -31,7 +30,8 @@ def recorded_run(name, problem, sampling, monkeypatch, store=True, n_passes=N_PA
         no_memory(monkeypatch)
     method = SOLVERS[name](problem, sampling=sampling, step_size=None, n_threads=1)
     order, seen = [], []
-    if isinstance(method, PerSampleMethod):
+    draws = hasattr(method, "sampler")
+    if draws:
         draw = method.sampler.draw
 
         def listen(rng, n):
@@ -49,7 +49,7 @@ def recorded_run(name, problem, sampling, monkeypatch, store=True, n_passes=N_PA
     least = 2 * (arrays_of(problem).s > 0).sum()  # rows to see: a pass may go into other things
     while len(seen) < n_passes or len(order) < least:
         method.advance(state, 1)
-        if not isinstance(method, PerSampleMethod):
+        if not draws:
             order.append(len(order))
             least = 0
         made = len(order) - state.get("ahead", 0)  # of the rows drawn

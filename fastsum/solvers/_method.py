@@ -99,6 +99,8 @@ class PerSampleMethod(Method):
     parameters: ClassVar[tuple[str, ...]] = ()
     sequences: ClassVar[tuple[str, ...]] = ()
     step_share: ClassVar[float] = 1 / 3  # gamma max_i q_i L_i
+    gradient: ClassVar[tuple[str, float]]  # the state array of the average gradient, and its sign
+    tilt: Weights | None = None  # (d + 1, K), added to every average gradient
     threaded: ClassVar[bool] = False  # whether the kernel makes its steps by n_threads
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
@@ -228,7 +230,15 @@ class PerSampleMethod(Method):
         """The gradient (d, K) with the intercept's, (1/S) sum_i s_i u_i, as its last row."""
         s, S = self.problem.sample_weight, self.problem.total_weight
         last = derivatives.sum(axis=0) if s is None else s @ derivatives
-        return np.vstack([gradient, last / S]).astype(self.problem.dtype)
+        rows: Weights = np.vstack([gradient, last / S]).astype(self.problem.dtype)
+        return rows if self.tilt is None else rows + self.tilt
+
+    def tilt_by(self, state: State, change: Weights) -> None:
+        """Adds the gradient `change` of a linear function to that of the loss."""
+        name, sign = self.gradient
+        state[name] += sign * change
+        if self.tilt is not None:
+            self.tilt += change
 
     def new_vector(self) -> Weights:
         """A (d + 1, K) state array of zeros."""

@@ -1,7 +1,10 @@
 // The per-sample solvers of one CPU level; compiled like level.cpp, whose head says what is allowed.
 #include "../kernels.hpp"
+#include "../solvers/acc_prox_svrg.hpp"
 #include "../solvers/asaga.hpp"
+#include "../solvers/katyusha.hpp"
 #include "../solvers/miso.hpp"
+#include "../solvers/point_saga.hpp"
 #include "../solvers/sag.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/sarah.hpp"

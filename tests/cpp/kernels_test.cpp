@@ -272,7 +272,7 @@ void test_penalty(const Kernels& k, int64_t K, int32_t dtype) {
 }
 
 // Steps of a solver from a random state: weights and state arrays after them. Every slot holds
-// something; sequence 0 is that of solvers/lazy.hpp.
+// something, vector 0 five vectors; sequence 0 is that of solvers/lazy.hpp.
 std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const Axis& a,
                             bool stored) {
   const int64_t n = m.n, d = m.d, K = a.B * a.C;
@@ -281,11 +281,11 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   Labels labels(a, n, true);
   std::vector<int64_t> order;
   for (int64_t t = 0; t < 3 * n; ++t) order.push_back(t * 7 % n);
-  std::vector<double> q(n), work(5 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
+  std::vector<double> q(n), work(9 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
   for (double& x : q) x = double(n) + random();
   for (double& x : D) x = 2 + random();
   Typed density(D, dtype), gamma(step, dtype), first(l1, dtype), second(l2, dtype);
-  Typed W(draw(random, (d + 1) * K), dtype), G(draw(random, (d + 1) * K), dtype);
+  Typed W(draw(random, 5 * (d + 1) * K), dtype), G(draw(random, (d + 1) * K), dtype);
   Typed table(draw(random, n * K), dtype);
   std::vector<Typed> more(6, Typed(draw(random, (d + 1) * K), dtype));
   const std::vector<double> parameter(K, 0.01);
@@ -296,6 +296,7 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
       const double power = std::pow(1 + step[k] * l2[k], -m_steps);
       sequence.insert(sequence.end(), {power, (1 - power) / (step[k] * l2[k])});
     }
+  sequence.resize(8 * (258 + n) * K, 0.5);  // that of solvers/katyusha.hpp is longer
   std::vector<int64_t> visits(d);
   StepArgs s{};
   s.columns = labels.columns;

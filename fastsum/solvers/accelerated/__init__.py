@@ -1,5 +1,18 @@
-"""Methods whose rate has the square root of the condition number."""
+"""Methods with momentum: n + sqrt(n kappa) sample gradients a factor in place of n + kappa."""
 
 from fastsum.solvers._method import Method
+from fastsum.solvers.accelerated.acc_prox_svrg import AccProxSvrg
+from fastsum.solvers.accelerated.catalyst import Catalyst
+from fastsum.solvers.accelerated.katyusha import Katyusha
+from fastsum.solvers.accelerated.l_katyusha import LKatyusha
+from fastsum.solvers.accelerated.mig import Mig
+from fastsum.solvers.accelerated.point_saga import PointSaga
 
-METHODS: tuple[type[Method], ...] = ()
+METHODS: tuple[type[Method], ...] = (
+    AccProxSvrg,
+    Catalyst,
+    Katyusha,
+    LKatyusha,
+    Mig,
+    PointSaga,
+)
