@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,14 @@ import numpy.typing as npt
 from fastsum._core import _registry
 
 FloatArray = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+
+
+def shrink(v: Array, tau: npt.ArrayLike, l1: npt.ArrayLike, l2: npt.ArrayLike) -> Array:
+    """prox_{tau h}(v) = soft(v, tau l1) / (1 + tau l2) of arrays, eq. (4)."""
+    most = tau * np.asarray(l1)
+    out: Array = (v - np.clip(v, -most, most)) / (1.0 + tau * np.asarray(l2))
+    return out
 
 
 @dataclass(frozen=True)

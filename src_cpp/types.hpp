@@ -87,6 +87,7 @@ struct StepArgs {
   double* work;           // (5 K,) scratch
   const double* parameters[8];  // (K,) each, as the solver's header lists them
   const double* sequences[4];   // of the size that the solver's header says
+  const double* per_row[2];     // (n_rows,) each, as the solver's header lists them
   int64_t* visits;              // (d,) of lazy updates: the step that last changed a column
   int64_t time;                 // steps made before the first of this call
 };

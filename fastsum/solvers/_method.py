@@ -77,6 +77,10 @@ class Method(ABC):
         The weights of `columns` (K,) have been moved to where these were computed.
         """
 
+    def dual(self, state: State) -> npt.NDArray[np.float64] | None:
+        """A dual point (n, K) that suits the state better than the derivatives there, or None."""
+        return None
+
     def slow_down(self, factor: float) -> None:  # noqa: B027 (a method may have no step)
         """Takes steps of `factor` times the theory's, after those made the objective rise."""
 
@@ -89,14 +93,18 @@ class PerSampleMethod(Method):
 
     Class attributes name what the kernel's header lists, in its order: state arrays `vectors`
     (d + 1, K) and `tables` (n, K) of the problem's dtype; and, float64, from the state or else
-    from the method itself, `parameters` (K,) and `sequences` of any shape. A kernel with lazy
-    updates has its clock in state["time"], the steps made, and state["visits"] (d,), int64.
+    from the method itself, `parameters` (K,), `sequences` of any shape and `per_row` (n,). A kernel
+    with lazy updates has its clock in state["time"], the steps made, and state["visits"] (d,),
+    int64.
     """
+
+    kernel: ClassVar[str] = ""  # of solvers.def; "" is that of the method's own name
 
     vectors: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[str, ...]] = ()
     sequences: ClassVar[tuple[str, ...]] = ()
+    per_row: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -143,7 +151,7 @@ class PerSampleMethod(Method):
         problem, rows = self.problem, self.problem.rows
         for block, order in self.sampler.draw(rng, n_passes):
             _kernels.steps(
-                _SOLVER_IDS[self.name.replace("-", "_")],
+                _SOLVER_IDS[self.kernel or self.name.replace("-", "_")],
                 rows.blocks[block],
                 problem.task,
                 rows.starts[block],
@@ -164,6 +172,7 @@ class PerSampleMethod(Method):
                 self._numbers(state, self.sequences),
                 state.get("visits"),
                 state.get("time", 0),
+                self._numbers(state, self.per_row),
             )
             if "time" in state:
                 state["time"] += len(order)

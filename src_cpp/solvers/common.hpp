@@ -55,17 +55,28 @@ struct Sweep {
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
   }
 
+  // z_k = x_i w_k + b_k for all K columns; scratch holds K values of T.
+  template <class Row>
+  void margins(const Row& row, const T* W, double* z, double* scratch) const {
+    if constexpr (!Wide) {
+      *z = double(row_dot<T>(row, W) + W[d]);
+    } else {
+      T* z_t = reinterpret_cast<T*>(scratch);
+      row_dots<T>(row, W, K, z_t);
+      for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
+    }
+  }
+
   // u_k = l'(x_i w_k + b_k, y_i) for all K columns; scratch holds K values of T and K doubles.
   template <class Row>
   void derivatives(const Row& row, int64_t i, const T* W, double* u, double* scratch) const {
     if constexpr (!Wide) {
-      const double z = double(row_dot<T>(row, W) + W[d]);
+      double z;
+      margins(row, W, &z, scratch);
       loss.derivative(&z, a.columns.targets.at(i, 0), 1, u);
     } else {
-      T* z_t = reinterpret_cast<T*>(scratch);
       double* z = scratch + K;
-      row_dots<T>(row, W, K, z_t);
-      for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
+      margins(row, W, z, scratch);
       const int64_t C = a.columns.n_outputs;
       for (int64_t b = 0; b < a.columns.n_problems; ++b)
         loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);

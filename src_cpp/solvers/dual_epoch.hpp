@@ -14,33 +14,9 @@
 //           Learning 2011
 #pragma once
 #include "common.hpp"
+#include "dual_step.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
-
-inline constexpr int kRootSteps = 8;
-inline constexpr double kRootError = 0.01;  // of the step: what a root may be wrong by
-
-// The best dual value of a row, its derivative; *curvature and *slope are l'' and l' at z.
-inline double dual_step(const BoundLoss& loss, double z, double y, double u, double q,
-                        double* slope, double* curvature) {
-  double v, h, t = z;
-  loss.derivative(&z, y, 1, &v);
-  loss.second(&z, y, 1, &h);
-  *slope = v;
-  *curvature = h;
-  const double end = z - (1.0 + kRootError) * q * (v - u);  // past what may be the root itself
-  double low = end < z ? end : z, high = end < z ? z : end;
-  for (int k = 0; k < kRootSteps; ++k) {
-    const double off = t - z + q * (v - u);
-    if (std::fabs(off) <= kRootError * std::fabs(t - z)) break;
-    if (k > 0) loss.second(&t, y, 1, &h);
-    (off > 0 ? high : low) = t;
-    t -= off / (1.0 + q * h);
-    if (!(t > low && t < high)) t = 0.5 * (low + high);
-    loss.derivative(&t, y, 1, &v);
-  }
-  return v;
-}
 
 // Returns about sum_i s_i [l_i(z) + l_i*(u_i) - z u_i] at the points where each row was visited:
 // (l_i'(z) - u_i)^2 / (2 l_i''(z)).

@@ -1,0 +1,87 @@
+"""Prox-SDCA in NumPy, from docs/maths.md eq. (50), (51) and Shalev-Shwartz, Zhang (2013, 2016)."""
+
+import numpy as np
+from reference.arrays import arrays_of, prox, steps_of
+from reference.dual_epoch import root
+from reference.losses import curvature
+
+INNER_PASSES = 2
+
+
+def block_root(loss, z, y, u, q):
+    """l'(t) at about the root of t - z + q (l'(t) - u), all (C,): Newton steps, halved."""
+    t, L = z, curvature(loss)
+    v = first_v = loss.derivative(t, y)
+    r = first = t - z + q * (v - u)
+    for _ in range(8):
+        if r @ r <= 1e-4 * (t - z) @ (t - z):
+            return v
+        step = np.linalg.solve(np.eye(len(z)) + q * loss.second(t, y), r)
+        for length in 0.5 ** np.arange(8):
+            new = t - length * step
+            new_v = loss.derivative(new, y)
+            new_r = new - z + q * (new_v - u)
+            if new_r @ new_r < r @ r:
+                break
+        else:
+            break
+        t, v, r = new, new_v, new_r
+    if r @ r <= 0.25 * first @ first:
+        return v
+    return u + (first_v - u) / (1 + q * L)
+
+
+def best_dual(a, i, z, u, q):
+    """The new u_i (K,) of row i for its margins z, old u and q, all (K,)."""
+    out = []
+    for b in range(a.B):
+        k = slice(b * a.C, (b + 1) * a.C)
+        if a.C > 1:
+            out.append(block_root(a.kind, z[k], a.Y[i, b], u[k], q[k][0]))
+        else:
+            out.append([root(a.kind, z[b], a.Y[i, b], u[b], q[b])])
+    return np.concatenate(out)
+
+
+class Subproblem:
+    """(50): F + kappa / 2 ||w - c||^2 + rho / 2 (b - b_0)^2."""
+
+    def __init__(self, problem, sampling):
+        a = self.a = arrays_of(problem)
+        steps, n = steps_of(a, sampling), (a.s > 0).sum()
+        self.kappa = np.where(a.l2 > 0, 0.0, 1 / (3 * steps.gamma) / n)
+        self.sigma = a.l2 + self.kappa
+        c2 = steps.c2 if a.fit_intercept else 1.0
+        self.rho = np.minimum(self.sigma / c2, curvature(a.kind) / n)
+
+    def q(self, i):
+        """q_i (K,)."""
+        a = self.a
+        q = (a.X[i] ** 2).sum() / self.sigma + (1 / self.rho if a.fit_intercept else 0.0)
+        return a.s[i] / a.S * q
+
+    def weights(self, u, center):
+        """(w, b) (d + 1, K) of the dual point u."""
+        a = self.a
+        v = -a.X.T @ (a.s[:, None] * u) / a.S
+        w = prox((v + self.kappa * center[:-1]) / self.sigma, 1 / self.sigma, a.l1, 0.0)
+        b = center[-1] - (a.s @ u / a.S / self.rho if a.fit_intercept else 0.0)
+        return np.vstack([w, b])
+
+
+def iterates(problem, order, *, sampling="blocks", start=None):
+    """Weights (len(order) + 1, d + 1, K) along the rows `order`; u starts at 0."""
+    sub = Subproblem(problem, sampling)
+    a = sub.a
+    n, K = int((a.s > 0).sum()), a.B * a.C
+    center = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
+    u = np.zeros((len(a.X), K))
+    path = [center]
+    for t, i in enumerate(order):
+        if t > 0 and t % (INNER_PASSES * n) == 0:
+            center = path[-1]
+        now = sub.weights(u, center)
+        z = a.X[i] @ now[:-1] + now[-1]
+        u[i] = best_dual(a, i, z, u[i], sub.q(i))
+        path.append(sub.weights(u, center))
+    return np.array(path)
