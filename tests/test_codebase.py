@@ -128,10 +128,10 @@ SOLVER_LAYERS = [
     {"_minimize", "_path"},
     {"_rounds"},
     {"_registry"},
-    {"auto", "accelerated", "dual", "full_gradient", "preconditioned", "stochastic"},
-    {"variance_reduced"},  # which accelerated methods may wrap
+    {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},
+    {"variance_reduced", "dual"},  # which accelerated methods may wrap
     {"phases", "_driver"},
-    {"_newton", "_warm_start"},
+    {"_newton", "_warm_start", "_proximal_point"},
     {"_method", "_progress", "_extrapolation", "_working_set"},
 ]
 

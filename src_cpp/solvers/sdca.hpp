@@ -31,7 +31,7 @@ void sdca_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   const double* norms = a.per_row[0];
   double one_column[2];
   double* z = Wide ? a.work : one_column;  // margins, then the change of u
-  double* u = z + K;                       // the row's u_i, then -s_i (u - u_i)
+  double* u = z + K;  // the row's u_i, then -s_i (u - u_i)
 
   for (int64_t t = 0; t < a.n_steps; ++t) {
     sweep.prefetch(t);
@@ -53,8 +53,7 @@ void sdca_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       double slope, curvature;
       for (int64_t k = 0; k < K; ++k) {
         const double q = s * (norms[i] * per_sigma[k] + per_rho[k]);
-        z[k] =
-          dual_step(sweep.loss, z[k], a.columns.targets.at(i, k), u[k], q, &slope, &curvature);
+        z[k] = dual_step(sweep.loss, z[k], a.columns.targets.at(i, k), u[k], q, &slope, &curvature);
       }
     }
     for (int64_t k = 0; k < K; ++k) {

@@ -5,8 +5,6 @@ from reference.arrays import arrays_of, prox, steps_of
 from reference.dual_epoch import root
 from reference.losses import curvature
 
-INNER_PASSES = 2
-
 
 def block_root(loss, z, y, u, q):
     """l'(t) at about the root of t - z + q (l'(t) - u), all (C,): Newton steps, halved."""
@@ -46,10 +44,13 @@ def best_dual(a, i, z, u, q):
 class Subproblem:
     """(50): F + kappa / 2 ||w - c||^2 + rho / 2 (b - b_0)^2."""
 
-    def __init__(self, problem, sampling):
+    def __init__(self, problem, sampling, accelerated=False):
         a = self.a = arrays_of(problem)
         steps, n = steps_of(a, sampling), (a.s > 0).sum()
-        self.kappa = np.where(a.l2 > 0, 0.0, 1 / (3 * steps.gamma) / n)
+        even = 1 / (3 * steps.gamma) / n
+        self.kappa = np.where(a.l2 > 0, 0.0, even)
+        if accelerated:
+            self.kappa = np.maximum(even - a.l2, 0.0)
         self.sigma = a.l2 + self.kappa
         c2 = steps.c2 if a.fit_intercept else 1.0
         self.rho = np.minimum(self.sigma / c2, curvature(a.kind) / n)
@@ -78,7 +79,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     u = np.zeros((len(a.X), K))
     path = [center]
     for t, i in enumerate(order):
-        if t > 0 and t % (INNER_PASSES * n) == 0:
+        if t > 0 and t % n == 0:
             center = path[-1]
         now = sub.weights(u, center)
         z = a.X[i] @ now[:-1] + now[-1]

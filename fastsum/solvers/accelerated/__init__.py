@@ -1,5 +1,6 @@
 """Methods whose rate has the square root of the condition number."""
 
 from fastsum.solvers._method import Method
+from fastsum.solvers.accelerated.acc_prox_sdca import AccProxSdca
 
-METHODS: tuple[type[Method], ...] = ()
+METHODS: tuple[type[Method], ...] = (AccProxSdca,)

@@ -15,8 +15,6 @@ from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import ProximalPointMethod
 
-INNER_PASSES = 2
-
 
 class Sdca(ProximalPointMethod):
     """Dual coordinate ascent, with a prox for the l1 part.
@@ -27,7 +25,7 @@ class Sdca(ProximalPointMethod):
     (d + 1, K) vectors.
 
     Without an l2 part (l1 alone, alpha = 0) and for the intercept it solves subproblems of a
-    proximal point method, INNER_PASSES passes each, see `_proximal_point.py`. The table is a dual
+    proximal point method, a pass each, see `_proximal_point.py`. The table is a dual
     point and certifies.
     """
 
@@ -46,9 +44,6 @@ class Sdca(ProximalPointMethod):
         self.per_sigma = self.tau / S
         self.per_rho = 1.0 / (S * self.rho) if problem.fit_intercept else np.zeros(problem.K)
         self.l2[...] = 0.0  # in sigma
-
-    def _inner(self) -> int:
-        return INNER_PASSES
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """The table at 0, which all losses have in their domain."""
