@@ -20,10 +20,10 @@ FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
 
-def shrink(v: Array, tau: npt.ArrayLike, l1: npt.ArrayLike, l2: npt.ArrayLike) -> Array:
+def shrink(v: Array, tau: Array, l1: Array, l2: Array) -> Array:
     """prox_{tau h}(v) = soft(v, tau l1) / (1 + tau l2) of arrays, eq. (4)."""
-    most = tau * np.asarray(l1)
-    out: Array = (v - np.clip(v, -most, most)) / (1.0 + tau * np.asarray(l2))
+    most = tau * l1
+    out: Array = (v - np.clip(v, -most, most)) / (1.0 + tau * l2)
     return out
 
 

@@ -130,7 +130,7 @@ class PerSampleMethod(Method):
         self.l1 = np.minimum(problem.l1, most).astype(dtype)
         self.l2 = np.minimum(problem.l2, most).astype(dtype)
         self.density = self._density(dtype) if rows.sparse else None
-        self._work = np.empty(5 * problem.K)
+        self._work = np.empty(6 * problem.K)
         self._rng_mark: npt.NDArray[np.uint64] | None = None
 
     def _density(self, dtype: np.dtype[Any]) -> Weights:

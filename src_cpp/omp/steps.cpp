@@ -1,6 +1,7 @@
 // The per-sample solvers of one CPU level; compiled like level.cpp, whose head says what is allowed.
 #include "../kernels.hpp"
 #include "../solvers/saga.hpp"
+#include "../solvers/apcg.hpp"
 #include "../solvers/sdca.hpp"
 #include "../solvers/svrg.hpp"
 

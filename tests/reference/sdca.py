@@ -41,13 +41,21 @@ def best_dual(a, i, z, u, q):
     return np.concatenate(out)
 
 
+def nesterov(a, y, x, old, theta):
+    """beta (K,) of the centre x + beta (x - old) and the next theta (B,), with restarts."""
+    turned = np.array([part.sum() > 0 for part in a.per_problem((y - x) * (x - old))])
+    theta = np.where(turned, 1.0, theta)
+    following = (1 + np.sqrt(1 + 4 * theta**2)) / 2
+    return np.repeat((theta - 1) / following, a.C), following
+
+
 class Subproblem:
     """(50): F + kappa / 2 ||w - c||^2 + rho / 2 (b - b_0)^2."""
 
-    def __init__(self, problem, sampling, accelerated=False):
+    def __init__(self, problem, sampling, accelerated=False, less=1.0):
         a = self.a = arrays_of(problem)
         steps, n = steps_of(a, sampling), (a.s > 0).sum()
-        even = 1 / (3 * steps.gamma) / n
+        even = less / (3 * steps.gamma) / n
         self.kappa = np.where(a.l2 > 0, 0.0, even)
         if accelerated:
             self.kappa = np.maximum(even - a.l2, 0.0)

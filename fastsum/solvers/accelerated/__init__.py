@@ -2,5 +2,9 @@
 
 from fastsum.solvers._method import Method
 from fastsum.solvers.accelerated.acc_prox_sdca import AccProxSdca
+from fastsum.solvers.accelerated.apcg import Apcg
 
-METHODS: tuple[type[Method], ...] = (AccProxSdca,)
+METHODS: tuple[type[Method], ...] = (
+    AccProxSdca,
+    Apcg,
+)

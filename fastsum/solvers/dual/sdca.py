@@ -78,8 +78,8 @@ class Sdca(ProximalPointMethod):
         state["center"][:, taken] = state["weights"][:, taken]
 
     def _unshrunk(self, state: State) -> Weights:
-        unshrunk: Weights = state.get("unshrunk", state["weights"])
-        return unshrunk
+        V: Weights = state["unshrunk" if "unshrunk" in state else "weights"]
+        return V
 
     def _rebuild(self, state: State) -> None:
         """v of the table and the weights that it makes, eq. (50)."""
@@ -89,10 +89,6 @@ class Sdca(ProximalPointMethod):
         if self.problem.fit_intercept:
             V[-1] += v[-1] / self.rho
         self._shrink(state)
-
-    def _recenter(self, state: State) -> None:
-        """The weights are the next centre."""
-        self._move_center(state, state["weights"])
 
     def _move_center(self, state: State, center: Weights) -> None:
         V, change = self._unshrunk(state), center - state["center"]
