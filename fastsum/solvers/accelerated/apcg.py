@@ -33,7 +33,7 @@ class Apcg(AcceleratedCenters):
     name = "apcg"
     vectors = ("fast_weights", "slow_weights")
     tables = ("fast_table", "slow_table")
-    parameters = ("per_sigma", "per_rho", "tau", "alpha")
+    parameters = ("per_sigma", "per_rho", "tau", "momentum_rate")
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         super().__init__(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
@@ -48,8 +48,8 @@ class Apcg(AcceleratedCenters):
             q *= s[:, None]
         root = np.sqrt(1.0 + problem.loss.curvature * q)
         slowest = [sampler.inverse_probability(column).max() for column in root.T]
-        self.alpha = np.minimum(1.0 / np.array(slowest), MOST_ALPHA)
-        self.decay = ((1.0 - self.alpha) / (1.0 + self.alpha)) ** sampler.n_active
+        self.momentum_rate = np.minimum(1.0 / np.array(slowest), MOST_ALPHA)
+        self.decay = ((1.0 - self.momentum_rate) / (1.0 + self.momentum_rate)) ** sampler.n_active
         self.l2[...] = 0.0  # in sigma
 
     def _kappa(self, even: float) -> FloatArray:
