@@ -303,7 +303,7 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
     step, l1 and l2 (K,) of the block's dtype; work (6 K,) float64; a vector or table may be None
     if the solver allows it. parameters (K,) and sequences of any size, float64, are read only;
     visits (d,) int64 and `time`, the steps made before, belong to lazy updates; per_row (n,)
-    float64 is read only.
+    float64 is read only. The kernel is called once where there are no rows.
     """
     cdef int64_t n_steps = order.shape[0], K = task.K, d = block.raw.n_cols
     cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
@@ -339,7 +339,7 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
     for slot in range(len(per_row)):
         a.per_row[slot] = <const double*>address(per_row[slot], 8 * task.n_rows) + first_row
     a.visits = <int64_t*>address(visits, 8 * d, True)
-    while begin < n_steps:
+    while begin < n_steps or begin == 0:
         a.order = order_ + begin
         a.n_steps = min(chunk, n_steps - begin)
         a.time = time + begin

@@ -148,35 +148,39 @@ class PerSampleMethod(Method):
     def sweep(self, state: State, n_passes: int) -> None:
         """Steps of the kernel along freshly drawn passes."""
         rng = self._rng_of(state)
-        problem, rows = self.problem, self.problem.rows
         for block, order in self.sampler.draw(rng, n_passes):
-            _kernels.steps(
-                _SOLVER_IDS[self.kernel or self.name.replace("-", "_")],
-                rows.blocks[block],
-                problem.task,
-                rows.starts[block],
-                order,
-                problem.total_weight,
-                self.sampler.q,
-                self.sampler.q_uniform,
-                self.density,
-                None,
-                self.intercept_curvature,
-                self.step,
-                self.l1,
-                self.l2,
-                tuple(state.get(name) for name in self.vectors),
-                tuple(state.get(name) for name in self.tables),
-                self._work,
-                self._numbers(state, self.parameters),
-                self._numbers(state, self.sequences),
-                state.get("visits"),
-                state.get("time", 0),
-                self._numbers(state, self.per_row),
-            )
-            if "time" in state:
-                state["time"] += len(order)
+            self.steps(state, block, order)
         state["rng"] = self._rng_mark = rng_state(rng)
+
+    def steps(self, state: State, block: int, order: npt.NDArray[np.int64]) -> None:
+        """Steps of the kernel on rows of a block."""
+        problem, rows = self.problem, self.problem.rows
+        _kernels.steps(
+            _SOLVER_IDS[self.kernel or self.name.replace("-", "_")],
+            rows.blocks[block],
+            problem.task,
+            rows.starts[block],
+            order,
+            problem.total_weight,
+            self.sampler.q,
+            self.sampler.q_uniform,
+            self.density,
+            None,
+            self.intercept_curvature,
+            self.step,
+            self.l1,
+            self.l2,
+            tuple(state.get(name) for name in self.vectors),
+            tuple(state.get(name) for name in self.tables),
+            self._work,
+            self._numbers(state, self.parameters),
+            self._numbers(state, self.sequences),
+            state.get("visits"),
+            state.get("time", 0),
+            self._numbers(state, self.per_row),
+        )
+        if "time" in state:
+            state["time"] += len(order)
 
     def _numbers(self, state: State, names: tuple[str, ...]) -> tuple[Any, ...]:
         """Float64 arrays by name: the state's, or else this method's own."""

@@ -2,6 +2,7 @@
 #include "../kernels.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/apcg.hpp"
+#include "../solvers/rpdg.hpp"
 #include "../solvers/sdca.hpp"
 #include "../solvers/svrg.hpp"
 
