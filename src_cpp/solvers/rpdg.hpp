@@ -16,31 +16,30 @@
 // Source    Lan, Zhou, Math. Programming 171, 2018, Algorithm 3 and (2.37)
 // State     vectors: 0 weights (w_t), 1 last_weights (w_{t-1}), 2 average_gradient (g); tables:
 //           0 margins (z), 1 table (u); parameters: 0 alpha, 1 tau, 2 1 / (eta + sigma), 3 b_0;
-//           sequences: 0 alpha^k, 1 sum_{e < k} alpha^e, (steps a pass + 1, K); visits, time.
-//           A call without steps brings every column up to date
+//           sequences: 0 sum_{e < k} alpha^e, (steps a pass + 1, K); visits, time. A call
+//           without steps brings every column up to date
 #pragma once
 #include "common.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
 
-// k steps of w <- soft(alpha w - a, b): linear on either side of 0, where they are taken at once.
-// powers and sums have a stride of K.
-template <class S>
-inline double lazy_steps(double w, int64_t k, double a, double b, const double* powers,
-                         const double* sums, int64_t K, S&& step) {
+// k steps of w <- soft((1 - lost) w - a, b): linear on either side of 0, where they are taken at
+// once. sums[m K] = sum_{e < m} (1 - lost)^e.
+inline double lazy_steps(double w, int64_t k, double lost, double a, double b, const double* sums,
+                         int64_t K) {
   while (k > 0) {
-    const double next = step(w);
-    if (k == 1) return next;
-    if (next == 0 && b > 0) {
-      if (std::fabs(a) <= b) return 0.0;
+    const double next = w - lost * w - a;
+    if (std::fabs(next) <= b) {
       w = 0.0;
+      if (std::fabs(a) <= b) break;
       --k;
       continue;
     }
-    const double side = b > 0 ? (next > 0 ? b : -b) : 0.0;
-    const auto after = [&](int64_t m) { return powers[m * K] * w - (a + side) * sums[m * K]; };
-    // what the steps make moves one way, so that it is on this side up to some step
-    if (b == 0 || after(k) * side > 0) return after(k);
+    const double side = next > 0 ? b : -b;
+    const auto after = [&](int64_t m) { return w - (lost * w + a + side) * sums[m * K]; };
+    // what the steps make moves one way, so that it stays on this side up to some step
+    const double end = after(k);
+    if (b == 0 || end * side > 0) return end;
     int64_t low = 1, high = k;  // on this side after `low` steps, not after `high`
     while (high - low > 1) {
       const int64_t middle = low + (high - low) / 2;
@@ -48,9 +47,6 @@ inline double lazy_steps(double w, int64_t k, double a, double b, const double* 
     }
     w = after(low);
     k -= low;
-    const double beyond = step(w);  // 0 or the other side
-    w = beyond;
-    --k;
   }
   return w;
 }
@@ -70,33 +66,38 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   double* change = u + K;                  // (s_i / (S p_i)) (u - u_i)
 
   // w_t and w_{t-1} of column j after the steps that it has missed
+  const double* const sums = a.sequences[0];
+  int64_t* const visits = a.visits;
+  const double lost_0 = 1.0 - alpha[0], rate_0 = rate[0], l1_0 = double(sweep.l1[0]);
   const auto catch_up = [&](int64_t j, int64_t now) {
-    const int64_t missed = now - a.visits[j];
+    const int64_t missed = now - visits[j];
     if (missed == 0) return;
     for (int64_t k = 0; k < K; ++k) {
-      T* w = W + j * K + k;
-      const double shift = rate[k] * double(G[j * K + k]);
-      const auto step = [&](double v) {
-        return double(sweep.shrink(T(alpha[k] * v - shift), T(rate[k]), j, k));
-      };
-      const double before = lazy_steps(double(*w), missed - 1, shift, rate[k] * double(sweep.l1[k]),
-                                       a.sequences[0] + k, a.sequences[1] + k, K, step);
-      last[j * K + k] = T(before);
-      *w = T(step(before));
+      const int64_t e = j * K + k;
+      const double r = Wide ? rate[k] : rate_0, lost = Wide ? 1.0 - alpha[k] : lost_0;
+      const double shift = r * double(G[e]), most = r * (Wide ? double(sweep.l1[k]) : l1_0);
+      const double before = lazy_steps(double(W[e]), missed - 1, lost, shift, most, sums + k, K);
+      last[e] = T(before);
+      W[e] = T(lazy_steps(before, 1, lost, shift, most, sums + k, K));
     }
-    a.visits[j] = now;
   };
-  if (a.n_steps == 0 && a.visits)
-    for (int64_t j = 0; j < d; ++j) catch_up(j, a.time);
+  if (a.n_steps == 0 && visits) {
+    for (int64_t j = 0; j < d; ++j) {
+      catch_up(j, a.time);
+      visits[j] = a.time;
+    }
+  }
 
   for (int64_t t = 0; t < a.n_steps; ++t) {
     sweep.prefetch(t);
     const int64_t i = a.order[t];
     const auto row = X.row(i);
-    if (a.visits) {
+    if (visits) {
+      const int64_t now = a.time + t;
       for (int64_t p = 0; p < row.size; ++p) {
-        catch_up(row.index(p), a.time + t);
-        a.visits[row.index(p)] = a.time + t + 1;
+        const int64_t j = row.index(p);
+        catch_up(j, now);
+        visits[j] = now + 1;
       }
     }
 

@@ -24,7 +24,7 @@ class Rpdg(AcceleratedCenters):
     does not hold are brought up to date when one does.  Rate: linear, a factor
     1 - 2 / (m + 1 + sqrt((m - 1)^2 + 4 m C)) a step, C = 4 max_i q_i L_i / l2, m = max_i 1 / p_i (C
     of the paper is for its own p_i and at most that).  Memory: two tables of n K scalars, five
-    (d + 1, K) vectors and 2 K numbers for each step of a pass.
+    (d + 1, K) vectors and K numbers for each step of a pass.
 
     The first pass takes the derivatives at the start. Without an l2 part (l1 alone, alpha = 0) and
     for the intercept it solves subproblems of a proximal point method, see `_proximal_point.py`,
@@ -36,7 +36,7 @@ class Rpdg(AcceleratedCenters):
     vectors = ("weights", "last_weights", "average_gradient")
     tables = ("margins", "table")
     parameters = ("keep", "pull", "rate", "intercept_center")
-    sequences = ("powers", "sums")
+    sequences = ("sums",)
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         super().__init__(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
@@ -49,7 +49,6 @@ class Rpdg(AcceleratedCenters):
         self.rate = 1.0 / (eta + self.sigma)
         k = np.arange(self.sampler.n_active + 1)[:, None]
         log = np.log1p(-self.sigma * self.rate)
-        self.powers = np.exp(k * log)
         self.sums = -np.expm1(k * log) / (self.sigma * self.rate)
         self.l2[...] = 0.0  # in sigma
 
