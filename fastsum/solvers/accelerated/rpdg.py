@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum.problem import Problem
-from fastsum.solvers import _full_pass
+from fastsum.solvers._full_pass import FullPass
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
 
@@ -93,10 +93,10 @@ class Rpdg(AcceleratedCenters):
     def _pass(self, state: State) -> None:
         """The derivatives at the weights, once; else steps, and all columns up to date."""
         if state["unseen"]:
-            z = _full_pass.margins(self.problem, state["weights"], self.n_threads)
-            state["margins"][...] = z
-            _full_pass.losses(self.problem, z, z, self.n_threads)
-            state["table"][...] = z
+            full, W = FullPass(self.problem, self.n_threads), state["weights"]
+            z = full.margins(W)
+            state["margins"][...] = z + W[-1]
+            _, state["table"][...] = full.losses(z, W[-1].astype(np.float64))
             state["unseen"], state["stale"], state["position"] = 0, 1, 0
             return
         state["time"] = 0

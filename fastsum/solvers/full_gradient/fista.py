@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastsum.solvers._full_pass import FloatArray
 from fastsum.solvers._method import State, Weights
-from fastsum.solvers.full_gradient._method import FloatArray
 from fastsum.solvers.full_gradient.gd import GradientDescent
 
 
@@ -29,10 +29,9 @@ class Fista(GradientDescent):
     def _momentum(self, state: State, W: Weights) -> FloatArray:
         l2, L, t = self.problem.penalty.l2, state["lipschitz"], state["momentum"]
         root = np.sqrt(l2 / (L + l2))
-        turn = self.each(((state["ahead"] - W) * (W - state["weights"])).sum(axis=0)) > 0
-        t = np.where(turn, 1.0, t)
-        following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t**2))
-        state["momentum"] = following
-        beta = np.where(l2 > 0, (1.0 - root) / (1.0 + root), (t - 1.0) / following)
-        spread: FloatArray = self.spread(beta)
+        turn = (state["ahead"][:-1] - W[:-1]) * (W[:-1] - state["weights"][:-1])
+        t = np.where(self.full.each(turn.sum(axis=0)) > 0, 1.0, t)
+        state["momentum"] = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t**2))
+        beta = np.where(l2 > 0, (1.0 - root) / (1.0 + root), (t - 1.0) / state["momentum"])
+        spread: FloatArray = self.full.spread(beta)
         return spread

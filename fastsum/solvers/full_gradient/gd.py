@@ -1,12 +1,12 @@
 """Proximal gradient descent, and what Nesterov's acceleration of it shares.
 
-Problem   eq. (1)
+Problem   eq. (1) with the best intercept for each w
 Step      w+ = prox_{h / L}(y - grad f(y) / L), eq. (55), y = w here; a step whose curvature
           d' (grad f(w+) - grad f(y)) / ||d||^2, d = w+ - y, is above L is made again with a larger
           one. That curvature needs the margins of w+ only, so each try is one pass
 Rate      1 - mu / L a step; O(1 / t) where F is not strongly convex (l1 alone, alpha = 0)
 Cost      one gradient of all rows
-Memory    2 n K margins, 3 (d + 1) K
+Memory    4 n K margins and derivatives, 3 (d + 1) K
 Source    Beck, Teboulle, SIAM J. Imaging Sciences 2(1), 2009, (1.4), backtracking in section 3;
           the curvature as in Becker, Candes, Grant, Math. Programming Computation 2011, (5.14)
 """
@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from fastsum.penalties import shrink
 from fastsum.problem import Problem
+from fastsum.solvers._full_pass import FloatArray
 from fastsum.solvers._method import State, Weights
-from fastsum.solvers.full_gradient._method import FloatArray, FullGradientMethod
+from fastsum.solvers.full_gradient._method import FullGradientMethod
 
 # L at first, in units of its largest value; after a try in vain, in units of the last L, or of the
 # curvature that was seen.
@@ -30,11 +31,7 @@ TINY = 1e-300
 
 
 class GradientDescent(FullGradientMethod):
-    """Proximal gradient steps; the file's head says how.
-
-    step_size is 1 / L without tries. The intercept is the coefficient of a constant column, eq.
-    (15).
-    """
+    """Proximal gradient steps; the file's head says how. step_size is 1 / L without tries."""
 
     name: ClassVar[str] = "gd"
 
@@ -44,14 +41,13 @@ class GradientDescent(FullGradientMethod):
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """At rest."""
-        shape = (self.problem.rows.n_rows, self.problem.K)
+        n, (_, K) = self.problem.rows.n_rows, W.shape
         B = self.problem.columns.n_problems
         return {
             **super().start(W, rng),
             "ahead": W.copy(),
-            "gradient": np.zeros(W.shape),
-            "margins": np.zeros(shape),
-            "margins_ahead": np.zeros(shape),
+            "gradient": np.zeros((len(W) - 1, K)),
+            **{name: np.zeros((n, K)) for name in ("margins", "margins_ahead", "slopes_ahead")},
             "lipschitz": np.full(B, self._least),
             "momentum": np.ones(B),
         }
@@ -77,47 +73,37 @@ class GradientDescent(FullGradientMethod):
         """A gradient, or a try of a step, a pass."""
         for _ in range(n_passes):
             if state["unseen"]:
-                state["margins"][...] = self.margins(state["weights"])
-                state["margins_ahead"][...] = self.margins(state["ahead"])
-                state["gradient"][...] = self.gradient(state["margins_ahead"])
+                state["margins"][...] = self.full.margins(state["weights"])
+                state["margins_ahead"][...] = self.full.margins(state["ahead"])
+                self.look(state["weights"], state["margins"])
+                self._look_ahead(state)
                 state["unseen"] = 0
             else:
                 self._try_step(state)
 
+    def _look_ahead(self, state: State) -> None:
+        """Intercept, derivatives and gradient at y."""
+        state["slopes_ahead"][...] = self.look(state["ahead"], state["margins_ahead"])
+        state["gradient"][...] = self.full.gradient(state["slopes_ahead"])
+
     def _try_step(self, state: State) -> None:
         """w+ of eq. (55); taken where its curvature is at most L."""
-        problem, y, L = self.problem, state["ahead"], state["lipschitz"]
-        per_L = 1.0 / self.spread(L)
-        W = np.empty_like(state["weights"])
-        step = y - per_L * state["gradient"]
-        W[:-1] = shrink(step[:-1], per_L, problem.l1, problem.l2)
-        W[-1] = y[-1] - self.unit2 * per_L * state["gradient"][-1]
-        z = self.margins(W)
+        problem, y, L, full = self.problem, state["ahead"], state["lipschitz"], self.full
+        per_L = 1.0 / full.spread(L)
+        W = y.copy()
+        W[:-1] = shrink(y[:-1] - per_L * state["gradient"], per_L, problem.l1, problem.l2)
+        z = full.margins(W)
+        there = self.look(W, z)
+        taken = np.ones(len(L), dtype=bool)
         if self.step_size is None:
-            taken, curvature = self._judge(state, W, z)
-            state["lipschitz"] = np.where(
-                taken, L, np.minimum(np.maximum(GROWTH * L, ABOVE * curvature), self.top)
-            )
-            columns = self.spread(taken)
-        else:
-            columns = np.ones(problem.K, dtype=bool)
-        if columns.any():
-            self._take(state, W, z, columns)
-
-    def _judge(
-        self, state: State, W: Weights, z: FloatArray
-    ) -> tuple[npt.NDArray[np.bool_], FloatArray]:
-        """Whether W with margins z is a good step, and its curvature, (B,)."""
-        L, d = state["lipschitz"], W.astype(np.float64) - state["ahead"]
-        size = (d[:-1] ** 2).sum(axis=0)
-        if self.unit2 > 0:
-            size += d[-1] ** 2 / self.unit2
-        there, here = np.empty_like(z), np.empty_like(z)
-        self.losses(z, there)
-        self.losses(state["margins_ahead"], here)
-        bend = self.each(self.row_mean((z - state["margins_ahead"]) * (there - here)))
-        curvature = bend / np.maximum(self.each(size), TINY)
-        return ~(curvature > L) | (L >= self.top), curvature
+            d = W[:-1].astype(np.float64) - y[:-1]
+            bend = full.mean((z - state["margins_ahead"]) * (there - state["slopes_ahead"]))
+            curvature = bend / np.maximum(full.each((d**2).sum(axis=0)), TINY)
+            taken = ~(curvature > L) | (L >= self.top)
+            more = np.minimum(np.maximum(GROWTH * L, ABOVE * curvature), self.top)
+            state["lipschitz"] = np.where(taken, L, more)
+        if taken.any():
+            self._take(state, W, z, full.spread(taken))
 
     def _take(
         self, state: State, W: Weights, z: FloatArray, columns: npt.NDArray[np.bool_]
@@ -129,7 +115,7 @@ class GradientDescent(FullGradientMethod):
         new = {"ahead": y, "margins_ahead": z_y, "weights": W, "margins": z}
         for name, values in new.items():
             state[name][:, columns] = values[:, columns]
-        state["gradient"][...] = self.gradient(state["margins_ahead"])
+        self._look_ahead(state)
 
     def _momentum(self, state: State, W: Weights) -> FloatArray:
         """beta (K,) of y = w+ + beta (w+ - w)."""
