@@ -63,6 +63,15 @@ class FullPass:
             b = b - np.repeat(b.reshape(self._B, -1).mean(axis=1), self._C)
         return value / S, u, b
 
+    def curvature(self, z: FloatArray, b: FloatArray) -> FloatArray:
+        """s_i l''(z_i + b) / S, (n, B, C, C)."""
+        h = np.empty((len(z), self._B, self._C, self._C))
+        task, S = self.problem.task, self.problem.total_weight
+        _kernels.loss_curvature(task, z, b, h, self._work, self.n_threads)
+        s = self.problem.sample_weight
+        h *= 1.0 / S if s is None else (s / S)[:, None, None, None]
+        return h
+
     def gradient(self, u: FloatArray) -> FloatArray:
         """(1/S) sum_i s_i u_i x_i of derivatives u (n, K), (d, K)."""
         s = self.problem.sample_weight
@@ -80,8 +89,8 @@ class FullPass:
         return out
 
     def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A value a problem (B,) as one a column (K,)."""
-        return np.repeat(values, self._C)
+        """A value a problem (..., B) as one a column (..., K)."""
+        return np.repeat(values, self._C, axis=-1)
 
     def _terms(
         self, z: FloatArray, b: FloatArray, u: FloatArray, final: bool
