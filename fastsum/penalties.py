@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
 
-def shrink(v: Array, tau: Array, l1: Array, l2: Array) -> Array:
+def shrink(v: Array, tau: Array | float, l1: Array, l2: Array) -> Array:
     """prox_{tau h}(v) = soft(v, tau l1) / (1 + tau l2) of arrays, eq. (4)."""
     most = tau * l1
     out: Array = (v - np.clip(v, -most, most)) / (1.0 + tau * l2)

@@ -17,6 +17,14 @@ inline T prox(T v, T t_l1, T t_l2) {
   return (v - clipped) / (T(1) + t_l2);
 }
 
+// argmin_w  h(w) - v w  =  soft(v, l1) / l2, the derivative of h* for l2 > 0.
+template <class T>
+inline T conjugate_slope(T v, T l1, T l2) {
+  const T low = v < l1 ? v : l1;
+  const T clipped = low > -l1 ? low : -l1;
+  return (v - clipped) / l2;
+}
+
 inline double penalty(double w, double l1, double l2) {
   return l1 * std::fabs(w) + 0.5 * l2 * w * w;
 }

@@ -84,7 +84,7 @@ struct StepArgs {
   const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)
   void* vectors[8];     // (d + 1, K) state arrays, as the solver's header lists them
   void* tables[4];      // (n_rows, K) state arrays
-  double* work;           // (6 K,) scratch
+  double* work;           // (10 K,) scratch
   const double* parameters[8];  // (K,) each, as the solver's header lists them
   const double* sequences[4];   // of the size that the solver's header says
   const double* per_row[2];     // (n_rows,) each, as the solver's header lists them

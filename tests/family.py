@@ -50,14 +50,15 @@ def recorded_run(name, problem, sampling, monkeypatch, store=True, n_passes=N_PA
         method.advance(state, 1)
         if not isinstance(method, PerSampleMethod):
             order.append(len(order))
-        seen.append((len(order), state["weights"].copy()))
+        made = len(order) - state.get("ahead", 0)  # of the rows drawn
+        seen.append((made, state["weights"].copy()))
     return start, order, seen
 
 
 def assert_same_as_twin(name, problem, sampling, monkeypatch, *, tol=1e-10, **kwargs):
     start, order, seen = recorded_run(name, problem, sampling, monkeypatch, **kwargs)
     if issubclass(SOLVERS[name], PerSampleMethod):
-        assert len(order) > 3 * (arrays_of(problem).s > 0).sum()
+        assert len(order) >= 2 * (arrays_of(problem).s > 0).sum()
     twin = importlib.import_module("reference." + name.replace("-", "_"))
     path = twin.iterates(problem, order, sampling=sampling, start=start)
     assert np.abs(path[-1] - path[0]).max() > 1e-3

@@ -300,7 +300,7 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
 
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
     in the order of the solver's header; q (n,) float64 or None; density and scale (d,) or None,
-    step, l1 and l2 (K,) of the block's dtype; work (6 K,) float64; a vector or table may be None
+    step, l1 and l2 (K,) of the block's dtype; work (10 K,) float64; a vector or table may be None
     if the solver allows it. parameters (K,) and sequences of any size, float64, are read only;
     visits (d,) int64 and `time`, the steps made before, belong to lazy updates; per_row (n,)
     float64 is read only. The kernel is called once where there are no rows.
@@ -331,7 +331,7 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
         a.tables[slot] = address(tables[slot], width * task.n_rows * K, True)
         if a.tables[slot] != NULL:
             a.tables[slot] = <char*>a.tables[slot] + width * first_row * K
-    a.work = <double*>address(work, 8 * 6 * K, True)
+    a.work = <double*>address(work, 8 * 10 * K, True)
     for slot in range(len(parameters)):
         a.parameters[slot] = <const double*>address(parameters[slot], 8 * K)
     for slot in range(len(sequences)):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastsum._core import _kernels, _registry
 from fastsum.problem import Problem
-from fastsum.sampling import Sampler, rng_from_state, rng_state
+from fastsum.sampling import Order, Sampler, rng_from_state, rng_state
 
 State = dict[str, Any]
 Weights = npt.NDArray[Any]
@@ -105,6 +105,7 @@ class PerSampleMethod(Method):
     parameters: ClassVar[tuple[str, ...]] = ()
     sequences: ClassVar[tuple[str, ...]] = ()
     per_row: ClassVar[tuple[str, ...]] = ()
+    step_share: ClassVar[float] = 1 / 3  # gamma max_i q_i L_i
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -122,16 +123,16 @@ class PerSampleMethod(Method):
         self.sampler = Sampler(rows, s, lipschitz, sampling)
         # gamma = 1 / (3 max_i L_i / (S p_i)), eq. (15)
         top = self.sampler.inverse_probability(lipschitz).max() / problem.total_weight
-        self.gamma = (
-            step_size if step_size is not None else (1 / (3 * top) if top > SMALLEST else 1.0)
-        )
+        self.theory = self.step_share / top if top > SMALLEST else 1.0
+        self.gamma = self.theory if step_size is None else step_size
         most = float(np.finfo(dtype).max)  # float32 holds less than a strength may be
         self.step = np.full(problem.K, min(self.gamma, most), dtype=dtype)
         self.l1 = np.minimum(problem.l1, most).astype(dtype)
         self.l2 = np.minimum(problem.l2, most).astype(dtype)
         self.density = self._density(dtype) if rows.sparse else None
-        self._work = np.empty(6 * problem.K)
+        self._work = np.empty(10 * problem.K)
         self._rng_mark: npt.NDArray[np.uint64] | None = None
+        self._pass: tuple[Any, list[tuple[int, Order]], Any] | None = None
 
     def _density(self, dtype: np.dtype[Any]) -> Weights:
         """D_j = 1 / sum of p_i over the rows that hold column j, eq. (11); 0 for empty columns."""
@@ -149,11 +150,37 @@ class PerSampleMethod(Method):
         """Steps of the kernel along freshly drawn passes."""
         rng = self._rng_of(state)
         for block, order in self.sampler.draw(rng, n_passes):
-            self.steps(state, block, order)
+            self._steps(state, block, order)
         state["rng"] = self._rng_mark = rng_state(rng)
 
-    def steps(self, state: State, block: int, order: npt.NDArray[np.int64]) -> None:
-        """Steps of the kernel on rows of a block."""
+    def stretch(self, state: State, n_steps: int) -> None:
+        """The next n_steps steps, for methods that end a pass or a round within a drawn pass.
+
+        state["ahead"] counts the rows of the last pass drawn that are still to be visited; until
+        they are, state["rng"] is as before the draw, and a resumed fit draws the pass again.
+        """
+        n = self.sampler.n_active
+        while n_steps > 0:
+            if self._pass is None or self._pass[0] is not state["rng"]:
+                rng = rng_from_state(state["rng"])
+                parts = self.sampler.draw(rng, 1)
+                self._pass = (state["rng"], parts, rng_state(rng))
+            _, parts, after = self._pass
+            begin = n - state["ahead"] if state["ahead"] else 0
+            end = min(n, begin + n_steps)
+            first = 0
+            for block, order in parts:
+                mine = order[max(0, begin - first) : max(0, end - first)]
+                if mine.size:
+                    self._steps(state, block, mine)
+                first += len(order)
+            n_steps -= end - begin
+            state["ahead"] = n - end
+            if end == n:
+                state["rng"] = after
+
+    def _steps(self, state: State, block: int, order: Order) -> None:
+        """One step of the kernel for each of the rows `order` of a block."""
         problem, rows = self.problem, self.problem.rows
         _kernels.steps(
             _SOLVER_IDS[self.kernel or self.name.replace("-", "_")],
@@ -203,6 +230,23 @@ class PerSampleMethod(Method):
     def new_vector(self) -> Weights:
         """A (d + 1, K) state array of zeros."""
         return np.zeros((self.problem.rows.n_cols + 1, self.problem.K), dtype=self.problem.dtype)
+
+    def derivatives(self, W: Weights) -> npt.NDArray[np.float64]:
+        """l'(x_i' w + b) of all rows, (n, K)."""
+        problem, K, columns = self.problem, self.problem.K, self.problem.columns
+        u = np.empty((problem.rows.n_rows, K))
+        problem.rows.margins(W, self.n_threads, u)
+        _kernels.loss_terms(
+            problem.task,
+            u,
+            np.zeros(K),
+            u,
+            False,
+            np.zeros((self.n_threads, columns.n_problems + K * (1 + columns.n_outputs))),
+            np.empty(self.n_threads * (2 * K + columns.n_outputs**2)),
+            self.n_threads,
+        )
+        return u
 
     def average(self, derivatives: npt.NDArray[Any]) -> Weights:
         """(1/S) sum_i s_i u_i (x_i, 1) for derivatives u (n, K): (d + 1, K)."""

@@ -39,7 +39,7 @@ class ProximalPointMethod(PerSampleMethod):
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         super().__init__(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
         n = self.sampler.n_active
-        self.hardest = 1 / (3 * self.gamma)  # max_i q_i L_i, eq. (15)
+        self.hardest = self.step_share / self.theory  # max_i q_i L_i, eq. (15)
         self.kappa = self._kappa(self.hardest / n)
         self.sigma = problem.l2 + self.kappa
         L = max(problem.loss.curvature, SMALLEST)
@@ -90,9 +90,9 @@ class ProximalPointMethod(PerSampleMethod):
                 state["position"] = 0
             state["position"] += 1
             state["fresh"] = 0
-            self._pass(state)
+            self._make_pass(state)
 
-    def _pass(self, state: State) -> None:
+    def _make_pass(self, state: State) -> None:
         self.sweep(state, 1)
 
     def slow_down(self, factor: float) -> None:

@@ -1,8 +1,13 @@
 // The per-sample solvers of one CPU level; compiled like level.cpp, whose head says what is allowed.
 #include "../kernels.hpp"
-#include "../solvers/saga.hpp"
 #include "../solvers/apcg.hpp"
+#include "../solvers/katyusha.hpp"
+#include "../solvers/miso.hpp"
+#include "../solvers/point_saga.hpp"
 #include "../solvers/rpdg.hpp"
+#include "../solvers/sag.hpp"
+#include "../solvers/saga.hpp"
+#include "../solvers/sarah.hpp"
 #include "../solvers/sdca.hpp"
 #include "../solvers/svrg.hpp"
 

@@ -34,7 +34,7 @@ void apcg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   double one_column[5];
   double* power = Wide ? a.work : one_column;  // rho_{k+1}
   double* z = power + K;  // margins of y, then Delta
-  double* free = z + K;  // 4 K
+  double* free = z + K;  // 7 K
   for (int64_t k = 0; k < K; ++k) {
     plain = plain && sweep.l1[k] == 0;
     power[k] = std::pow((1 - alpha[k]) / (1 + alpha[k]), double(a.time + 1));
@@ -75,7 +75,7 @@ void apcg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
 
     // Delta, the step of the block i from z~                                          eq. (53)
     if (Wide && C > 1) {
-      double* from = free;  // z~, the best, 2 C of scratch
+      double* from = free;  // z~, the best, 5 C of scratch
       for (int64_t k = 0; k < K; k += C) {
         const double c = gamma * (1.0 / (alpha[k] * per_p) - 1.0);
         for (int64_t e = k; e < k + C; ++e) {

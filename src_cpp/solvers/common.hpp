@@ -47,12 +47,27 @@ struct Sweep {
   T PD(int64_t j) const { return density ? density[j] : T(1); }
   T P(int64_t j) const { return scale ? scale[j] : T(1); }
 
-  // prox_{tau h}(v) of coefficient j of column k: the only way a solver meets the penalty, eq. (4).
+  // prox_{tau h}(v) of coefficient j of column k: how a solver of w meets the penalty, eq. (4).
   T shrink(T v, T tau, int64_t /*j*/, int64_t k) const { return prox(v, tau * l1[k], tau * l2[k]); }
+  // argmin_w h(w) + rho / 2 w^2 - v w: how one whose w follows from a dual v does.
+  T best(T v, T rho, int64_t /*j*/, int64_t k) const {
+    return conjugate_slope(v, l1[k], l2[k] + rho);
+  }
 
   void prefetch(int64_t t) const {
     if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
+  }
+
+  // u_k = l'(z_k, y_i) at the margins z of all K columns.
+  void slopes(int64_t i, const double* z, double* u) const {
+    if constexpr (!Wide) {
+      loss.derivative(z, a.columns.targets.at(i, 0), 1, u);
+    } else {
+      const int64_t C = a.columns.n_outputs;
+      for (int64_t b = 0; b < a.columns.n_problems; ++b)
+        loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
+    }
   }
 
   // z_k = x_i w_k + b_k for all K columns; scratch holds K values of T.
@@ -67,20 +82,13 @@ struct Sweep {
     }
   }
 
-  // u_k = l'(x_i w_k + b_k, y_i) for all K columns; scratch holds K values of T and K doubles.
+  // l' there; scratch holds K values of T and K doubles.
   template <class Row>
   void derivatives(const Row& row, int64_t i, const T* W, double* u, double* scratch) const {
-    if constexpr (!Wide) {
-      double z;
-      margins(row, W, &z, scratch);
-      loss.derivative(&z, a.columns.targets.at(i, 0), 1, u);
-    } else {
-      double* z = scratch + K;
-      margins(row, W, z, scratch);
-      const int64_t C = a.columns.n_outputs;
-      for (int64_t b = 0; b < a.columns.n_problems; ++b)
-        loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
-    }
+    double one_column;
+    double* z = Wide ? scratch + K : &one_column;
+    margins(row, W, z, scratch);
+    slopes(i, z, u);
   }
 };
 

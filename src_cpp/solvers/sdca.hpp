@@ -43,7 +43,7 @@ void sdca_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     sweep.margins(row, W, z, a.work + 2 * K);
     for (int64_t k = 0; k < K; ++k) u[k] = double(U[i * K + k]);
     if (Wide && C > 1) {
-      double* best = a.work + 2 * K;  // C, then 2 C of scratch
+      double* best = a.work + 2 * K;  // C, then 5 C of scratch
       for (int64_t k = 0; k < K; k += C) {
         const double q = s * (norms[i] * per_sigma[k] + per_rho[k]);
         dual_block(sweep.loss, z + k, a.columns.targets.at(i, k / C), u + k, q, C, best, best + C);

@@ -1,32 +1,25 @@
 """Prox-SDCA in NumPy, from docs/maths.md eq. (50), (51) and Shalev-Shwartz, Zhang (2013, 2016)."""
 
 import numpy as np
+import scipy.optimize
 from reference.arrays import arrays_of, prox, steps_of
 from reference.dual_epoch import root
 from reference.losses import curvature
 
 
 def block_root(loss, z, y, u, q):
-    """l'(t) at about the root of t - z + q (l'(t) - u), all (C,): Newton steps, halved."""
-    t, L = z, curvature(loss)
-    v = first_v = loss.derivative(t, y)
-    r = first = t - z + q * (v - u)
-    for _ in range(8):
-        if r @ r <= 1e-4 * (t - z) @ (t - z):
-            return v
-        step = np.linalg.solve(np.eye(len(z)) + q * loss.second(t, y), r)
-        for length in 0.5 ** np.arange(8):
-            new = t - length * step
-            new_v = loss.derivative(new, y)
-            new_r = new - z + q * (new_v - u)
-            if new_r @ new_r < r @ r:
-                break
-        else:
-            break
-        t, v, r = new, new_v, new_r
-    if r @ r <= 0.25 * first @ first:
-        return v
-    return u + (first_v - u) / (1 + q * L)
+    """l'(t) at the root of t - z + q (l'(t) - u), all (C,)."""
+
+    def off(t):
+        return t - z + q * (loss.derivative(t, y) - u)
+
+    def slope(t):
+        return np.eye(len(z)) + q * loss.second(t, y)
+
+    t = scipy.optimize.root(off, z, jac=slope, method="lm", options={"xtol": 1e-15}).x
+    for _ in range(3):
+        t = t - np.linalg.solve(slope(t), off(t))
+    return loss.derivative(t, y)
 
 
 def best_dual(a, i, z, u, q):

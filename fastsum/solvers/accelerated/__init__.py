@@ -1,11 +1,19 @@
-"""Methods whose rate has the square root of the condition number."""
+"""Methods with momentum: n + sqrt(n kappa) sample gradients a factor in place of n + kappa."""
 
 from fastsum.solvers._method import Method
 from fastsum.solvers.accelerated.acc_prox_sdca import AccProxSdca
 from fastsum.solvers.accelerated.apcg import Apcg
+from fastsum.solvers.accelerated.katyusha import Katyusha
+from fastsum.solvers.accelerated.l_katyusha import LKatyusha
+from fastsum.solvers.accelerated.mig import Mig
+from fastsum.solvers.accelerated.point_saga import PointSaga
 from fastsum.solvers.accelerated.rpdg import Rpdg
 
 METHODS: tuple[type[Method], ...] = (
+    Katyusha,
+    LKatyusha,
+    Mig,
+    PointSaga,
     AccProxSdca,
     Apcg,
     Rpdg,

@@ -87,7 +87,7 @@ class Apcg(AcceleratedCenters):
         state["fast_table"][:, taken] = 0.0
         state["center"][:, taken] = state["weights"][:, taken]
 
-    def _pass(self, state: State) -> None:
+    def _make_pass(self, state: State) -> None:
         """A pass from rho_0 = 1; then U and P take in what rho_n has become."""
         state["time"] = 0
         self.sweep(state, 1)

@@ -90,7 +90,7 @@ class Rpdg(AcceleratedCenters):
         state["intercept_center"] = state["center"][-1].astype(np.float64)
         state["unseen"] = 1
 
-    def _pass(self, state: State) -> None:
+    def _make_pass(self, state: State) -> None:
         """The derivatives at the weights, once; else steps, and all columns up to date."""
         if state["unseen"]:
             full, W = FullPass(self.problem, self.n_threads), state["weights"]
@@ -102,7 +102,7 @@ class Rpdg(AcceleratedCenters):
         state["time"] = 0
         self.sweep(state, 1)
         if "visits" in state:
-            self.steps(state, 0, np.empty(0, dtype=np.int64))
+            self._steps(state, 0, np.empty(0, dtype=np.int64))
             state["visits"][...] = 0
 
     def _rebuild(self, state: State) -> None:

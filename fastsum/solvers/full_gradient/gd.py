@@ -45,9 +45,9 @@ class GradientDescent(FullGradientMethod):
         B = self.problem.columns.n_problems
         return {
             **super().start(W, rng),
-            "ahead": W.copy(),
+            "leading": W.copy(),
             "gradient": np.zeros((len(W) - 1, K)),
-            **{name: np.zeros((n, K)) for name in ("margins", "margins_ahead", "slopes_ahead")},
+            **{name: np.zeros((n, K)) for name in ("margins", "margins_leading", "slopes_leading")},
             "lipschitz": np.full(B, self._least),
             "momentum": np.ones(B),
         }
@@ -66,7 +66,7 @@ class GradientDescent(FullGradientMethod):
     ) -> None:
         """Starts anew from the new point, at rest."""
         super().relocate(state, derivatives, gradient, columns)
-        state["ahead"][:, columns] = state["weights"][:, columns]
+        state["leading"][:, columns] = state["weights"][:, columns]
         state["momentum"][columns[:: self.problem.columns.n_outputs]] = 1.0
 
     def advance(self, state: State, n_passes: int) -> None:
@@ -74,7 +74,7 @@ class GradientDescent(FullGradientMethod):
         for _ in range(n_passes):
             if state["unseen"]:
                 state["margins"][...] = self.full.margins(state["weights"])
-                state["margins_ahead"][...] = self.full.margins(state["ahead"])
+                state["margins_leading"][...] = self.full.margins(state["leading"])
                 self.look(state["weights"], state["margins"])
                 self._look_ahead(state)
                 state["unseen"] = 0
@@ -83,12 +83,12 @@ class GradientDescent(FullGradientMethod):
 
     def _look_ahead(self, state: State) -> None:
         """Intercept, derivatives and gradient at y."""
-        state["slopes_ahead"][...] = self.look(state["ahead"], state["margins_ahead"])
-        state["gradient"][...] = self.full.gradient(state["slopes_ahead"])
+        state["slopes_leading"][...] = self.look(state["leading"], state["margins_leading"])
+        state["gradient"][...] = self.full.gradient(state["slopes_leading"])
 
     def _try_step(self, state: State) -> None:
         """w+ of eq. (55); taken where its curvature is at most L."""
-        problem, y, L, full = self.problem, state["ahead"], state["lipschitz"], self.full
+        problem, y, L, full = self.problem, state["leading"], state["lipschitz"], self.full
         per_L = 1.0 / full.spread(L)
         W = y.copy()
         W[:-1] = shrink(y[:-1] - per_L * state["gradient"], per_L, problem.l1, problem.l2)
@@ -97,7 +97,7 @@ class GradientDescent(FullGradientMethod):
         taken = np.ones(len(L), dtype=bool)
         if self.step_size is None:
             d = W[:-1].astype(np.float64) - y[:-1]
-            bend = full.mean((z - state["margins_ahead"]) * (there - state["slopes_ahead"]))
+            bend = full.mean((z - state["margins_leading"]) * (there - state["slopes_leading"]))
             curvature = bend / np.maximum(full.each((d**2).sum(axis=0)), TINY)
             taken = ~(curvature > L) | (L >= self.top)
             more = np.minimum(np.maximum(GROWTH * L, ABOVE * curvature), self.top)
@@ -112,7 +112,7 @@ class GradientDescent(FullGradientMethod):
         beta = self._momentum(state, W)
         y = W + beta * (W - state["weights"])
         z_y = z + beta * (z - state["margins"])
-        new = {"ahead": y, "margins_ahead": z_y, "weights": W, "margins": z}
+        new = {"leading": y, "margins_leading": z_y, "weights": W, "margins": z}
         for name, values in new.items():
             state[name][:, columns] = values[:, columns]
         self._look_ahead(state)

@@ -40,7 +40,7 @@ class Saga(PerSampleMethod):
         if not fits(needed, 0.8):
             free = available_memory()
             raise MemoryError(
-                f"saga's gradient table needs {needed / 1e9:.1f} GB (n x K = "
+                f"{self.name}'s gradient table needs {needed / 1e9:.1f} GB (n x K = "
                 f"{problem.rows.n_rows:,} x {problem.K} scalars), but {free / 1e9:.1f} GB are "
                 "free: use solver='svrg', which can do without a table, or float32 data"
             )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastsum._core import _kernels
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
 from fastsum.solvers._method import (
@@ -82,21 +81,7 @@ class Svrg(PerSampleMethod):
 
     def _snapshot(self, state: State) -> None:
         """w~ <- w: its derivatives and full gradient, eq. (14)."""
-        problem, K = self.problem, self.problem.K
-        u = np.empty((problem.rows.n_rows, K))
-        problem.rows.margins(state["weights"], self.n_threads, u)
-        columns = problem.columns
-        width = columns.n_problems + K * (1 + columns.n_outputs)
-        _kernels.loss_terms(
-            problem.task,
-            u,
-            np.zeros(K),
-            u,
-            False,
-            np.zeros((self.n_threads, width)),
-            np.empty(self.n_threads * (2 * K + columns.n_outputs**2)),
-            self.n_threads,
-        )
+        u = self.derivatives(state["weights"])
         state["full_gradient"][...] = self.average(u)
         if "snapshot_derivatives" in state:
             state["snapshot_derivatives"][...] = u

@@ -1,0 +1,85 @@
+// Just-in-time updates: the steps of a column that no row has touched, made at once when one does.
+//
+// m steps w <- prox_{gamma h}(w - gamma g) at a constant g are, while w keeps its sign,
+//   w_m = P_m w - gamma (g + sign(w) l1) S_m,  P_m = (1 + gamma l2)^-m,  S_m = P_1 + ... + P_m
+//                                                                              maths.md eq. (31)
+// and their path is monotone, so that it meets 0 once at most: the step that does is found by
+// halving and made on its own.
+// Source    Schmidt, Le Roux, Bach, Mathematical Programming 162, 2017, section 4.1; with l1:
+//           Carpenter, Lazy sparse stochastic gradient descent for regularized multinomial
+//           logistic regression, 2008
+#pragma once
+#include "common.hpp"
+
+namespace fastsum::FASTSUM_LEVEL {
+
+// P_m and S_m: sequence 0 of a solver, (256 + n_steps / 256 + 1, K), holds them for the m < 256
+// and then for the multiples of 256.
+struct Decay {
+  double power, sum;
+};
+
+template <class Rows, bool Wide>
+class LazySteps {
+ public:
+  using T = typename Rows::Value;
+
+  LazySteps(const Sweep<Rows, Wide>& sweep_, T* W_, const T* G_)
+      : sweep(sweep_), decay(reinterpret_cast<const Decay*>(sweep_.a.sequences[0])), W(W_), G(G_) {}
+
+  // Column j as it is after the step `now` of the fit.
+  void catch_up(int64_t j, int64_t now) const {
+    const int64_t K = sweep.K, m = now - sweep.a.visits[j];
+    if (m == 0) return;
+    for (int64_t k = 0; k < K; ++k) W[j * K + k] = after(W[j * K + k], G[j * K + k], m, j, k);
+    sweep.a.visits[j] = now;
+  }
+
+  // All columns, for the caller of the kernel; a block of dense rows has kept them so.
+  void finish() const {
+    const int64_t now = sweep.a.time + sweep.a.n_steps;
+    for (int64_t j = 0; sweep.a.visits && j < sweep.d; ++j) {
+      if constexpr (Rows::kSparse) catch_up(j, now);
+      sweep.a.visits[j] = now;
+    }
+  }
+
+  // m >= 1 steps from w at the constant g.
+  T after(T w, T g, int64_t m, int64_t j, int64_t k) const {
+    const T gamma = sweep.step[k], l1 = sweep.l1[k];
+    if (m == 1) return sweep.shrink(w - gamma * g, gamma, j, k);
+    if (w == 0 && g <= l1 && -g <= l1) return w;
+    const double sign = w > 0 || (w == 0 && g < 0) ? 1.0 : -1.0;  // of the first stretch
+    double v = sign * double(w);
+    const double slope = sign * double(g), g_up = double(gamma) * (slope + double(l1)),
+                 g_down = double(gamma) * (slope - double(l1));
+    const double end = line(v, g_up, at(m, k));
+    if (end >= 0 || l1 == 0) return T(sign * end);
+    int64_t last = 0, beyond = m;  // v > 0 after `last` steps, not after `beyond`
+    while (beyond - last > 1) {
+      const int64_t middle = (last + beyond) / 2;
+      (line(v, g_up, at(middle, k)) > 0 ? last : beyond) = middle;
+    }
+    v = line(v, g_up, at(last, k));
+    v = double(sweep.shrink(T(v - double(gamma) * slope), gamma, j, k));
+    if (v > 0) v = 0;  // rounding of the step that was found
+    v = line(v, g_down, at(m - last - 1, k));
+    return v < 0 ? T(sign * v) : T(0);
+  }
+
+ private:
+  const Sweep<Rows, Wide>& sweep;
+  const Decay* decay;
+  T* W;
+  const T* G;
+
+  static double line(double v, double slope, Decay m) { return m.power * v - slope * m.sum; }
+
+  Decay at(int64_t m, int64_t k) const {
+    const Decay low = decay[(m & 255) * sweep.K + k];
+    const Decay high = decay[(256 + (m >> 8)) * sweep.K + k];
+    return {low.power * high.power, low.sum + low.power * high.sum};
+  }
+};
+
+}  // namespace fastsum::FASTSUM_LEVEL
