@@ -9,6 +9,7 @@
 #include "../solvers/saga.hpp"
 #include "../solvers/sarah.hpp"
 #include "../solvers/sdca.hpp"
+#include "../solvers/sgd.hpp"
 #include "../solvers/svrg.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
