@@ -196,9 +196,9 @@ class Certifier:
     ) -> Certificate:
         """`certificate`, the last one made, with what a given dual point proves for W as well.
 
-        For separate outputs with an l2 part. dual is the point, (n, K), moved into the domain of
-        the conjugate here, and the gap it is expected to leave in the penalty, (B,): unless that
-        lets a gap meet its target (B,), the dual point costs no pass over the data.
+        For separate outputs. dual is the point, (n, K), moved into the domain of the conjugate
+        here and scaled as eq. (6) asks, and the gap it is expected to leave in the penalty, (B,):
+        unless that lets a gap meet its target (B,), the dual point costs no pass over the data.
         """
         if (certificate.gap <= target).all():
             return certificate
@@ -209,8 +209,14 @@ class Certifier:
             terms = self._with_slope(certificate.objective, terms, slope / S)
             if not ((terms + expected <= target) & (certificate.gap > target)).any():
                 return certificate
-            _, gap, _ = self._penalty_terms(W, -self._gradient(u), np.ones(self._B))
-            gap = self._with_best_dual(certificate.objective, terms + gap)
+            v, best = -self._gradient(u), np.full(self._B, np.inf)
+            for scale in self._dual_scales(v):
+                scaled = terms
+                if (scale < 1).any():
+                    scaled = self._loss_gap(self._shift, scale, u) / S
+                    scaled = self._with_slope(certificate.objective, scaled, slope / S)
+                best = np.fmin(best, scaled + self._penalty_terms(W, v, scale)[1])
+            gap = self._with_best_dual(certificate.objective, best)
         return replace(certificate, gap=np.fmin(certificate.gap, gap))
 
     def _balanced(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,14 @@ import numpy.typing as npt
 from fastsum._core import _registry
 
 FloatArray = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+
+
+def shrink(v: Array, tau: Array | float, l1: Array, l2: Array) -> Array:
+    """prox_{tau h}(v) = soft(v, tau l1) / (1 + tau l2) of arrays, eq. (4)."""
+    most = tau * l1
+    out: Array = (v - np.clip(v, -most, most)) / (1.0 + tau * l2)
+    return out
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,6 @@ class Penalty:
 
     def _point(self, what: int, x: float, problem: int, step: float) -> float:
         return float(_registry.penalty_point(what, x, self.l1[problem], self.l2[problem], step))
-
-
-def shrink(V: FloatArray, tau: float, penalty: Penalty, K: int) -> FloatArray:
-    """prox_{tau h}(V) of coefficients V (d, K), eq. (4)."""
-    repeat = K // len(penalty.alpha)
-    t_l1, t_l2 = (tau * np.repeat(part, repeat) for part in (penalty.l1, penalty.l2))
-    return (V - np.clip(V, -t_l1, t_l1)) / (1.0 + t_l2)
 
 
 class NoPenalty(Penalty):

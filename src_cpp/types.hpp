@@ -84,9 +84,10 @@ struct StepArgs {
   const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)
   void* vectors[8];     // (d + 1, K) state arrays, as the solver's header lists them
   void* tables[4];      // (n_rows, K) state arrays
-  double* work;           // (5 K,) scratch
+  double* work;           // (10 K,) scratch
   const double* parameters[8];  // (K,) each, as the solver's header lists them
   const double* sequences[4];   // of the size that the solver's header says
+  const double* per_row[2];     // (n_rows,) each, as the solver's header lists them
   int64_t* visits;              // (d,) of lazy updates: the step that last changed a column
   int64_t time;                 // steps made before the first of this call
   int32_t n_threads;            // of a solver that has several; work is (n_threads, 5 K) then

@@ -128,11 +128,11 @@ SOLVER_LAYERS = [
     {"_minimize", "_path", "_memory"},
     {"_rounds"},
     {"_registry"},
-    {"auto", "accelerated", "dual", "full_gradient", "preconditioned", "stochastic"},
-    {"variance_reduced"},  # which accelerated methods may wrap
+    {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},
+    {"variance_reduced", "dual"},  # which accelerated methods may wrap
     {"phases", "_driver"},
-    {"_newton", "_warm_start"},
-    {"_method", "_progress", "_extrapolation", "_working_set"},
+    {"_newton", "_warm_start", "_proximal_point"},
+    {"_method", "_progress", "_extrapolation", "_working_set", "_full_pass"},
 ]
 
 

@@ -50,6 +50,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         double* work
         const double* parameters[8]
         const double* sequences[4]
+        const double* per_row[2]
         int64_t* visits
         int64_t time
         int32_t n_threads

@@ -200,6 +200,9 @@ class Run:
     def _certify(self) -> Status | None:
         """Certificate of the current point; a status if the fit is over."""
         certificate = self.certifier(self.state["weights"])
+        if (dual := self.method.dual(self.state)) is not None:
+            lent, W = (dual, np.zeros_like(certificate.gap)), self.state["weights"]
+            certificate = self.certifier.with_dual(W, certificate, lent, 0.5 * certificate.gap)
         limit = (RISEN if self.mend else DIVERGED) * self.reference
         if not certificate.finite or (certificate.objective > limit).any():
             return Status.DIVERGED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +46,7 @@ class Method(ABC):
     cycle: ClassVar[int] = 1  # passes of one round of the method; a pass is n sample gradients
     reaches: ClassVar[float] = 1e-10  # a relative gap that it reaches without a long wait
     takes_step: ClassVar[bool] = True  # whether step_size means something to it
+    options: ClassVar[Mapping[str, object]] = {}  # settings of its own and their defaults
 
     @abstractmethod
     def __init__(
@@ -78,6 +79,10 @@ class Method(ABC):
         The weights of `columns` (K,) have been moved to where these were computed.
         """
 
+    def dual(self, state: State) -> npt.NDArray[np.float64] | None:
+        """A dual point (n, K) that suits the state better than the derivatives there, or None."""
+        return None
+
     def slow_down(self, factor: float) -> None:  # noqa: B027 (a method may have no step)
         """Takes steps of `factor` times the theory's, after those made the objective rise."""
 
@@ -90,14 +95,18 @@ class PerSampleMethod(Method):
 
     Class attributes name what the kernel's header lists, in its order: state arrays `vectors`
     (d + 1, K) and `tables` (n, K) of the problem's dtype; and, float64, from the state or else
-    from the method itself, `parameters` (K,) and `sequences` of any shape. A kernel with lazy
-    updates has its clock in state["time"], the steps made, and state["visits"] (d,), int64.
+    from the method itself, `parameters` (K,), `sequences` of any shape and `per_row` (n,). A kernel
+    with lazy updates has its clock in state["time"], the steps made, and state["visits"] (d,),
+    int64.
     """
+
+    kernel: ClassVar[str] = ""  # of solvers.def; "" is that of the method's own name
 
     vectors: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[str, ...]] = ()
     sequences: ClassVar[tuple[str, ...]] = ()
+    per_row: ClassVar[tuple[str, ...]] = ()
     step_share: ClassVar[float] = 1 / 3  # gamma max_i q_i L_i
     gradient: ClassVar[tuple[str, float]]  # the state array of the average gradient, and its sign
     tilt: Weights | None = None  # (d + 1, K), added to every average gradient
@@ -126,7 +135,7 @@ class PerSampleMethod(Method):
         self.l1 = np.minimum(problem.l1, most).astype(dtype)
         self.l2 = np.minimum(problem.l2, most).astype(dtype)
         self.density = self._density(dtype) if rows.sparse else None
-        self._work = np.empty(5 * problem.K)
+        self._work = np.empty(10 * problem.K * (n_threads if self.threaded else 1))
         self._rng_mark: npt.NDArray[np.uint64] | None = None
         self._pass: tuple[Any, list[tuple[int, Order]], Any] | None = None
 
@@ -188,7 +197,7 @@ class PerSampleMethod(Method):
         """One step of the kernel for each of the rows `order` of a block."""
         problem, rows = self.problem, self.problem.rows
         _kernels.steps(
-            _SOLVER_IDS[self.name.replace("-", "_")],
+            _SOLVER_IDS[self.kernel or self.name.replace("-", "_")],
             rows.blocks[block],
             problem.task,
             rows.starts[block],
@@ -210,6 +219,7 @@ class PerSampleMethod(Method):
             state.get("visits"),
             state.get("time", 0),
             self.n_threads if self.threaded else 1,
+            self._numbers(state, self.per_row),
         )
         if "time" in state:
             state["time"] += len(order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -45,6 +46,7 @@ def minimize(
     callback: Callback | None = None,
     refine: bool = True,
     verbose: int = 0,
+    solver_options: Mapping[str, object] | None = None,
 ) -> Result:
     """Minimises a problem to a certified accuracy.
 
@@ -82,6 +84,8 @@ def minimize(
         passes made since the last certificate. False leaves the method as in its paper.
     verbose : int, default=0
         1 shows a progress bar with passes, objective and gap.
+    solver_options : mapping, default=None
+        Settings of the solver's own by name, as its class describes them.
 
     Returns
     -------
@@ -128,6 +132,7 @@ def minimize(
         callback=callback,
         refine=refine,
         verbose=verbose,
+        solver_options=solver_options,
     )
 
 
@@ -147,12 +152,14 @@ def solve(
     refine: bool = True,
     verbose: int,
     keep_state: bool = True,
+    solver_options: Mapping[str, object] | None = None,
 ) -> Result:
     """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
     check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
     check_kind(sampling)
     n_threads = useful_threads(resolve_n_threads(n_jobs), problem.rows.nnz * problem.K)
     kind = resolve_solver(solver, problem)
+    own = check_options(kind, solver_options)
     if max_iter == 0 and init is None:
         return _zeros(problem, kind.name, Certifier(problem, n_threads))
     if issubclass(kind, Auto):
@@ -168,7 +175,7 @@ def solve(
                 f"step_size has no meaning for solver={kind.name!r}, which finds its own steps: "
                 "leave it at None"
             )
-        options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads}
+        options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads, **own}
         run = _method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K
     with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):
@@ -299,6 +306,20 @@ def check_settings(
         good = value is None or (isinstance(value, Real) and np.isfinite(value) and value > 0)
         if not good:
             raise ValueError(f"{name} must be a positive number or None, got {value!r}")
+
+
+def check_options(
+    kind: type[Method] | type[Auto], given: Mapping[str, object] | None
+) -> Mapping[str, object]:
+    """The settings of a solver's own; a ValueError for names that it does not have."""
+    known = kind.options if issubclass(kind, Method) else {}
+    unknown = [name for name in given or {} if name not in known]
+    if unknown:
+        raise ValueError(
+            f"solver_options {unknown} are unknown to solver={kind.name!r}; it has "
+            f"{dict(known) or 'none'}"
+        )
+    return given or {}
 
 
 def seed_of(random_state: int | np.random.RandomState | None) -> int:

@@ -2,12 +2,16 @@
 #include "../kernels.hpp"
 #include "../solvers/acc_prox_svrg.hpp"
 #include "../solvers/asaga.hpp"
+#include "../solvers/apcg.hpp"
 #include "../solvers/katyusha.hpp"
 #include "../solvers/miso.hpp"
 #include "../solvers/point_saga.hpp"
+#include "../solvers/rpdg.hpp"
 #include "../solvers/sag.hpp"
 #include "../solvers/saga.hpp"
 #include "../solvers/sarah.hpp"
+#include "../solvers/sdca.hpp"
+#include "../solvers/sgd.hpp"
 #include "../solvers/svrg.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {

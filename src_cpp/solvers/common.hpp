@@ -70,19 +70,25 @@ struct Sweep {
     }
   }
 
-  // The same at z_k = x_i w_k + b_k; scratch holds K values of T and K doubles.
+  // z_k = x_i w_k + b_k for all K columns; scratch holds K values of T.
   template <class Row>
-  void derivatives(const Row& row, int64_t i, const T* W, double* u, double* scratch) const {
+  void margins(const Row& row, const T* W, double* z, double* scratch) const {
     if constexpr (!Wide) {
-      const double z = double(row_dot<T>(row, W) + W[d]);
-      slopes(i, &z, u);
+      *z = double(row_dot<T>(row, W) + W[d]);
     } else {
       T* z_t = reinterpret_cast<T*>(scratch);
-      double* z = scratch + K;
       row_dots<T>(row, W, K, z_t);
       for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
-      slopes(i, z, u);
     }
+  }
+
+  // l' there; scratch holds K values of T and K doubles.
+  template <class Row>
+  void derivatives(const Row& row, int64_t i, const T* W, double* u, double* scratch) const {
+    double one_column;
+    double* z = Wide ? scratch + K : &one_column;
+    margins(row, W, z, scratch);
+    slopes(i, z, u);
   }
 };
 

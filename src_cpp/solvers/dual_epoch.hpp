@@ -14,23 +14,9 @@
 //           Learning 2011
 #pragma once
 #include "common.hpp"
-#include "implicit.hpp"
+#include "dual_step.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
-
-inline constexpr int kRootSteps = 8;
-inline constexpr double kRootError = 0.01;  // of the step: what a root may be wrong by
-
-// The best dual value of a row, its derivative; *curvature and *slope are l'' and l' at z.
-inline double dual_step(const BoundLoss& loss, double z, double y, double u, double q,
-                        double* slope, double* curvature) {
-  double v, t;
-  loss.derivative(&z, y, 1, &v);
-  loss.second(&z, y, 1, curvature);
-  *slope = v;
-  implicit_root(loss, y, z, u, q, *curvature, kRootError, kRootSteps, &t, &v);
-  return v;
-}
 
 // Returns about sum_i s_i [l_i(z) + l_i*(u_i) - z u_i] at the points where each row was visited:
 // (l_i'(z) - u_i)^2 / (2 l_i''(z)).

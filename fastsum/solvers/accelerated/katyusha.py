@@ -126,7 +126,7 @@ class Katyusha(Svrg):
         W, g = state["weights"].astype(np.float64), state["full_gradient"].astype(np.float64)
         tau = 1 / self._smoothness
         mapped = (
-            W[:-1] - shrink(W[:-1] - tau * g[:-1], tau, self.problem.penalty, W.shape[1])
+            W[:-1] - shrink(W[:-1] - tau * g[:-1], tau, self.problem.l1, self.problem.l2)
         ) / tau
         product = (moved[:-1] * mapped).sum(axis=0) + moved[-1] * g[-1]
         columns = self.problem.columns

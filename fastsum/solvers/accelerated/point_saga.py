@@ -13,7 +13,6 @@ from fastsum.solvers.variance_reduced.saga import Saga
 
 # Without an l2 part gamma is that of a strong convexity of this share of L / n.
 SHARE_OF_REST = 0.1
-MARGINS = 8  # (K,) arrays of scratch
 
 
 class PointSaga(LazySteps, Saga):
@@ -36,7 +35,6 @@ class PointSaga(LazySteps, Saga):
 
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
-        self._work = np.empty((1 + MARGINS) * problem.K)
         self._lengthen(1.0)
 
     def slow_down(self, factor: float) -> None:
