@@ -18,7 +18,8 @@ class Minimum:
 
     The slope never falls, so its sign says on which side the minimum lies. Newton steps, cut to a
     radius until both sides are known; then the middle of the bracket wherever Newton leaves it or
-    did not quarter the slope (losses with pieces that are straight lines have no curvature there).
+    did not quarter the slope. Straight pieces have no curvature: there the tangents of both sides
+    meet in the next point, if the last one halved the bracket.
 
     Parameters
     ----------
@@ -31,13 +32,16 @@ class Minimum:
     ----------
     best, value, slope : float
         The point of the smallest |slope| so far, the value and |slope| there.
+    low, high : (point, value, gradient)
+        The ends of the bracket; infinite points where a side is not known.
     """
 
-    __slots__ = ("_curvature", "_floor", "_high", "_low", "_radius", "best", "slope", "value")
+    __slots__ = ("_curvature", "_floor", "_radius", "_width", "best", "high", "low", "slope", "value")
 
     def __init__(self, curvature: float, floor: float):
         self._curvature, self._floor = curvature, floor
-        self._low, self._high, self._radius = -inf, inf, 0.0
+        self._radius, self._width = 0.0, inf
+        self.low, self.high = (-inf, inf, 0.0), (inf, inf, 0.0)
         self.best, self.value, self.slope = 0.0, inf, inf
 
     def after(self, at: float, value: float, gradient: float, curvature: float) -> float | None:
@@ -52,11 +56,11 @@ class Minimum:
         if slope == 0.0 or not (isfinite(slope) and isfinite(curvature)):
             return None
         if gradient < 0:
-            self._low = at
+            self.low = at, value, gradient
         else:
-            self._high = at
+            self.high = at, value, gradient
         step = -gradient / (curvature + TINY)
-        width = self._high - self._low
+        width = self.high[0] - self.low[0]
         gain = slope * min(abs(step), width)
         floor = LEAST_GAIN if first else self._floor
         if gain <= floor * abs(value) or (not fell and gain <= 4 * EPS * abs(value)):
@@ -66,6 +70,10 @@ class Minimum:
             self._radius *= 4.0
             return at + step
         trial = at + step
-        if not (fell and self._low < trial < self._high):
-            trial = self._low + 0.5 * width
-        return trial if self._low < trial < self._high else None
+        if curvature == 0.0:
+            (a, F, f), (b, G, g) = self.low, self.high
+            trial, fell = a + (F - G + g * width) / (g - f), width <= 0.5 * self._width
+        self._width = width
+        if not (fell and self.low[0] < trial < self.high[0]):
+            trial = self.low[0] + 0.5 * width
+        return trial if self.low[0] < trial < self.high[0] else None

@@ -200,6 +200,10 @@ class Run:
     def _certify(self) -> Status | None:
         """Certificate of the current point; a status if the fit is over."""
         certificate = self.certifier(self.state["weights"])
+        if (dual := self.method.dual(self.state)) is not None:
+            lent = dual, np.zeros_like(certificate.gap)
+            W, target = self.state["weights"], self.target()
+            certificate = self.certifier.with_dual(W, certificate, lent, target)
         limit = (RISEN if self.mend else DIVERGED) * self.reference
         if not certificate.finite or (certificate.objective > limit).any():
             return Status.DIVERGED
