@@ -45,11 +45,13 @@ def best_shift_at_kinks(
     _search(terms, searches)
     best, value = np.array([s.best for s in searches]), np.array([s.value for s in searches])
     slope = np.array([s.slope for s in searches])
-    (low, _, below), (high, _, above) = (
+    (low, at_low, below), (high, at_high, above) = (
         np.array([getattr(s, end) for s in searches]).T for end in ("low", "high")
     )
     between = (slope > 0) & np.isfinite(low) & np.isfinite(high)
     share = np.divide(above, above - below, out=np.ones(B), where=between)
+    value = np.where(between, np.minimum(at_low, at_high), value)
+    best = np.where(between, np.where(at_low <= at_high, low, high), best)
     return value, best, np.where(between, low, best), np.where(between, high, best), share
 
 

@@ -21,10 +21,10 @@ from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._round import Engine, make_round
 
-FIRST, LEAST = 1.0, 1e-8  # gamma
+FIRST, LEAST = 1.0, 1e-4  # gamma
 SLOW, SHRINK = 0.2, 0.2  # of the gap before: more, and gamma shrinks
 PART, ROUGH = 0.3, 0.1  # accuracy of a smoothed fit: of the gap wanted; of the last gap
-IDLE = 3  # rounds without a gain
+IDLE = 8  # rounds without a gain
 
 MakeEngine = Callable[[Problem, Certifier], Engine]
 
@@ -58,6 +58,8 @@ class Smoothing(Phase):
         if first:
             self._gamma, self._W = FIRST, W
             self._u = np.zeros_like(self.certifier.derivatives)
+        elif self._failed:
+            self._gamma = min(FIRST, self._gamma / SHRINK)
         elif (gap > np.maximum(SLOW * self._gap, target)).any():
             self._gamma = max(LEAST, SHRINK * self._gamma)
         self._gap = gap
@@ -74,7 +76,9 @@ class Smoothing(Phase):
             _, at, here, cost = make_round(engine, inner, at, here, goal, budget - passes)
             passes += cost
             idle = 0 if (here.gap < 0.9 * last).any() else idle + 1
-        self._W, self._u = at, inner.derivatives
+        self._failed = bool((here.gap > goal).any())
+        if not self._failed:
+            self._W, self._u = at, inner.derivatives
         return at.copy(), max(1, passes)
 
     def dual(self) -> tuple[FloatArray, FloatArray] | None:
