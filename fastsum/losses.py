@@ -313,7 +313,7 @@ class Hinge(_SignLoss):
 class Poisson(_RealLoss):
     """Half the deviance of Poisson counts y >= 0 with a log link: the mean is e^z.
 
-    l(z, y) = e^z - y z + y log y - y >= 0,  l*(u, y) = m log(m / y) - u with m = u + y >= 0; no L,
+    l(z, y) = e^z - y z + y log y - y >= 0,  l*(u, y) = m log m - y log y - u with m = u + y >= 0; no L,
     for l'' = e^z has no bound (Nelder, Wedderburn, J. R. Statist. Soc. A 135, 1972).
     """
 

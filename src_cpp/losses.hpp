@@ -208,7 +208,7 @@ struct Hinge {
   }
 };
 
-// l(z) = e^z - y z + y log y - y, y >= 0 ;  l*(u) = m log(m / y) - u, m = u + y >= 0
+// l(z) = e^z - y z + y log y - y, y >= 0 ;  l*(u) = m log m - y log y - u, m = u + y >= 0
 struct Poisson {
   static constexpr bool kCoupled = false;
   static double curvature(double) { return HUGE_VAL; }
@@ -240,8 +240,8 @@ struct Poisson {
   static void second(const double* z, double, int64_t, double, double* h) { *h = exp_any(*z); }
   static double conjugate(const double* u, double y, int64_t, double) {
     const double m = *u + y;
-    if (!(m > 0) || !(y > 0)) return m < 0 ? HUGE_VAL : (y > 0 ? y : xlogx(m) - m);
-    return m * std::log1p(*u / y) - *u;
+    if (!(m > 0) || !(y > 0)) return xlogx(m) - xlogx(y) - *u;
+    return m * std::log1p(*u / y) + *u * (std::log(y) - 1.0);
   }
 };
 
