@@ -5,7 +5,7 @@ Plain floats: a fifth of the time of a 150 x 4 fit went into numpy calls on arra
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import copysign, inf, isfinite, isnan
 
 EPS, TINY = 2.0**-52, 2.0**-1022
 # The first point is kept where a step gains no larger share of the value: a slope it leaves beyond
@@ -48,12 +48,12 @@ class Minimum:
         """The point to look at after `at`; None if the best is the minimum but for rounding."""
         slope = abs(gradient)
         fell = slope <= 0.25 * self.slope  # a tail e^-z falls by e a step: bisected
-        first = self.slope == inf
+        first = self._radius == 0.0
         if first:
-            self._radius = 10.0 * (1.0 + slope / self._curvature)
+            self._radius = 10.0 * (1.0 + (slope / self._curvature if slope < inf else 0.0))
         if slope < self.slope or self.value == inf:
             self.best, self.value, self.slope = at, value, slope
-        if slope == 0.0 or not (isfinite(slope) and isfinite(curvature)):
+        if slope == 0.0 or isnan(gradient) or isnan(value):
             return None
         if gradient < 0:
             self.low = at, value, gradient
@@ -63,14 +63,17 @@ class Minimum:
         width = self.high[0] - self.low[0]
         gain = slope * min(abs(step), width)
         floor = LEAST_GAIN if first else self._floor
-        if gain <= floor * abs(value) or (not fell and gain <= 4 * EPS * abs(value)):
+        done = gain <= floor * abs(value) or (not fell and gain <= 4 * EPS * abs(value))
+        if done and value < inf:
             return None
         if width == inf:
+            far = not (first or fell) or not isfinite(step)  # Newton goes down e^z in steps of 1
+            step = copysign(self._radius, -gradient) if far else step
             step = max(-self._radius, min(step, self._radius))
             self._radius *= 4.0
             return at + step
         trial = at + step
-        if curvature == 0.0:
+        if curvature == 0.0 and max(abs(self.low[1]), abs(self.high[1])) < inf:
             (a, F, f), (b, G, g) = self.low, self.high
             trial, fell = a + (F - G + g * width) / (g - f), width <= 0.5 * self._width
         self._width = width

@@ -11,7 +11,7 @@ import time
 import joblib
 import numpy as np
 import pytest
-from problems import LOSS_LAYOUTS, STORAGES, random_problem
+from problems import CURVED_LAYOUTS, STORAGES, random_problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastsum
@@ -308,7 +308,7 @@ def restored_level_fixture():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_levels_make_the_same_fit(solver, loss, layout, storage, restored_level):
     problem = random_problem(60, loss, layout, storage=storage, penalty="elasticnet", d=40)
