@@ -61,7 +61,8 @@ class RaisedCurvature:
         slope = np.abs(self.certifier.derivatives)
         first = slope.max(axis=0) / L if problem.loss.smooth else RADIUS
         shorter = np.minimum(self._radius / GROWTH, np.maximum(first, 1e-300))
-        self._radius = np.where(stuck, shorter, GROWTH * self._radius)
+        with np.errstate(over="ignore"):  # inf is no bound
+            self._radius = np.where(stuck, np.maximum(shorter, 1e-300), GROWTH * self._radius)
         if not np.isfinite(self._radius).any():
             return c
         slope /= self._radius
