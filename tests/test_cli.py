@@ -316,7 +316,7 @@ def test_plot_without_matplotlib(folder, tmp_path, monkeypatch):
     "arguments",
     [
         ("fit", "train.svm"),
-        ("fit", "train.svm", "--out", "m", "--loss", "hinge"),
+        ("fit", "train.svm", "--out", "m", "--loss", "probit"),
         ("fit", "train.svm", "--out", "m", "--alpha", "-1"),
         ("fit", "train.svm", "--out", "m", "--l1-ratio", "1.5"),
         ("fit", "train.svm", "--out", "m", "--tol", "small"),
