@@ -36,7 +36,17 @@ class Minimum:
         The ends of the bracket; infinite points where a side is not known.
     """
 
-    __slots__ = ("_curvature", "_floor", "_radius", "_width", "best", "high", "low", "slope", "value")
+    __slots__ = (
+        "_curvature",
+        "_floor",
+        "_radius",
+        "_width",
+        "best",
+        "high",
+        "low",
+        "slope",
+        "value",
+    )
 
     def __init__(self, curvature: float, floor: float):
         self._curvature, self._floor = curvature, floor
@@ -74,7 +84,7 @@ class Minimum:
             return at + step
         trial = at + step
         if curvature == 0.0 and max(abs(self.low[1]), abs(self.high[1])) < inf:
-            (a, F, f), (b, G, g) = self.low, self.high
+            (a, F, f), (_, G, g) = self.low, self.high
             trial, fell = a + (F - G + g * width) / (g - f), width <= 0.5 * self._width
         self._width = width
         if not (fell and self.low[0] < trial < self.high[0]):

@@ -313,8 +313,8 @@ class Hinge(_SignLoss):
 class Poisson(_RealLoss):
     """Half the deviance of Poisson counts y >= 0 with a log link: the mean is e^z.
 
-    l(z, y) = e^z - y z + y log y - y >= 0,  l*(u, y) = m log m - y log y - u with m = u + y >= 0; no L,
-    for l'' = e^z has no bound (Nelder, Wedderburn, J. R. Statist. Soc. A 135, 1972).
+    l(z, y) = e^z - y z + y log y - y >= 0,  l*(u, y) = m log m - y log y - u with m = u + y >= 0;
+    no L, for l'' = e^z has no bound (Nelder, Wedderburn, J. R. Statist. Soc. A 135, 1972).
     """
 
     name = "poisson"
@@ -353,7 +353,8 @@ class Poisson(_RealLoss):
 
     def response(self, z: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """e^z."""
-        return np.exp(z)
+        mean: npt.NDArray[Any] = np.exp(z)
+        return mean
 
 
 _CLASSES = (Squared, Logistic, Multinomial, SquaredHinge, Huber, SmoothedHinge, Hinge, Poisson)

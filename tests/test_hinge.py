@@ -170,7 +170,9 @@ def test_alpha_max_separates_no_coefficient_from_some(fit_intercept, weights):
 def test_who_cannot_serve_says_so():
     problem = random_problem(10, "hinge")
     for name in ("saga", "svrg"):
-        with pytest.raises(ValueError, match=r"'hinge' has no finite curvature.*that can: \['auto'"):
+        with pytest.raises(
+            ValueError, match=r"'hinge' has no finite curvature.*that can: \['auto'"
+        ):
             fastsum.minimize(problem, name)
     with pytest.raises(ValueError, match="cannot serve this problem"):
         fastsum.minimize(random_problem(10, "hinge", penalty="none"))

@@ -47,9 +47,12 @@ def loss_fixture(request):
 def kinks(loss):
     """Where the second derivative jumps, as y z or |z - y|."""
     p = loss.param
-    return {"hinge": [1.0], "squared_hinge": [1.0], "huber": [p], "smoothed_hinge": [1.0, 1.0 - (p or 0.0)]}.get(
-        loss.name, []
-    )
+    return {
+        "hinge": [1.0],
+        "squared_hinge": [1.0],
+        "huber": [p],
+        "smoothed_hinge": [1.0, 1.0 - (p or 0.0)],
+    }.get(loss.name, [])
 
 
 def kinked(loss, z, y):

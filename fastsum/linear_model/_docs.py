@@ -10,8 +10,8 @@ import re
 from typing import TypeVar
 
 PARAMETERS = {
-    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge", "smoothed_hinge", "hinge"}, \
-default="logistic"
+    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge", "smoothed_hinge", \
+"hinge"}, default="logistic"
     Loss of one row. More than two classes: "multinomial" couples them by a softmax, the others
     fit one problem a class against the rest. "hinge" has a kink, and solvers whose steps are made
     of a curvature refuse it.""",

@@ -170,8 +170,9 @@ class HuberRegressor(LinearRegressor):
     def _solve(self, problem: Problem) -> Result:
         search = _Search(self, problem)
         init = self._init(problem)
-        sigma = self.scale_ if init is not None else None
-        result, self.scale_ = search.run(None if init is None else self._pack(), sigma)
+        sigma = float(self.scale_) if init is not None else None
+        result, scale = search.run(init, sigma)
+        self.scale_: float = scale
         self.outliers_ = np.abs(search.residuals) > self.epsilon * self.scale_
         self._report(result)
         self._last = None

@@ -1,4 +1,4 @@
-"""One round of an engine of phases: a phase improves a certified point, the new one is certified."""
+"""One round of an engine of phases: one improves a certified point, the new one is certified."""
 
 from __future__ import annotations
 
@@ -56,9 +56,8 @@ def make_round(
         moved[:, columns] = W[:, columns]
         there = certifier(moved)
     # a dual point that knows what happens at kinks does not depend on the point
-    if better.all() or engine.problem.loss.kinked:
-        if (dual := phase.dual()) is not None:
-            there = certifier.with_dual(moved, there, dual, target)
+    if (better.all() or engine.problem.loss.kinked) and (dual := phase.dual()) is not None:
+        there = certifier.with_dual(moved, there, dual, target)
     gain = float((here.objective - there.objective).sum())
     engine.saw(phase, gain, float(there.objective.sum()), ~better, target)
     moved[-1] = there.intercept

@@ -42,8 +42,10 @@ class Smoothing(Phase):
         self._start()
 
     def _start(self) -> None:
-        self._gamma, self._gap, self._W = 0.0, np.empty(0), np.empty(0)
+        self._gamma, self._failed = 0.0, False
+        self._gap: FloatArray = np.empty(0)
         self._u: FloatArray = np.empty(0)
+        self._W: Weights = np.empty(0)
 
     def use(self, problem: Problem) -> None:
         """Goes on from the point under the new penalty."""
