@@ -6,8 +6,10 @@ import scipy.sparse as sp
 import fastsum
 import fastsum.linear_model
 from fastsum.losses import LOSSES
+from fastsum.solvers import SOLVER_NAMES
 
-EVERY = [n for n in fastsum.linear_model.__all__ if isinstance(getattr(fastsum, n), type)]
+# Estimators named after a solver are there with it.
+EVERY = [n for n in fastsum.linear_model.__all__ if getattr(fastsum, n)._solver in SOLVER_NAMES]
 # Its problem is not one of (1): a search over them.
 SEARCHES = ["HuberRegressor"]
 NAMES = [name for name in EVERY if not name.endswith("CV") and name not in SEARCHES]
@@ -43,7 +45,7 @@ def make(name, solver, **settings):
 PAIRS = [
     (name, solver)
     for name in NAMES
-    for solver in ("auto", "saga", "svrg")
+    for solver in dict.fromkeys(("auto", "saga", "svrg", getattr(fastsum, name)._solver))
     if make(name, solver) is not None and (name != "PoissonRegressor" or solver == "auto")
 ]
 

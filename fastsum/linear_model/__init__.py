@@ -6,6 +6,14 @@ from fastsum.linear_model.cv_regressors import ElasticNetCV, LassoCV
 from fastsum.linear_model.cv_ridge import RidgeCV
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.huber import HuberRegressor
+from fastsum.linear_model.named import (
+    KatyushaClassifier,
+    KatyushaRegressor,
+    SAGClassifier,
+    SAGRegressor,
+    SDCAClassifier,
+    SDCARegressor,
+)
 from fastsum.linear_model.poisson import PoissonRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
@@ -22,6 +30,8 @@ __all__ = [
     "FiniteSumClassifier",
     "FiniteSumRegressor",
     "HuberRegressor",
+    "KatyushaClassifier",
+    "KatyushaRegressor",
     "Lasso",
     "LassoCV",
     "LinearSVC",
@@ -32,6 +42,10 @@ __all__ = [
     "RidgeCV",
     "SAGAClassifier",
     "SAGARegressor",
+    "SAGClassifier",
+    "SAGRegressor",
+    "SDCAClassifier",
+    "SDCARegressor",
     "SVRGClassifier",
     "SVRGRegressor",
 ]
