@@ -11,7 +11,8 @@ import time
 import joblib
 import numpy as np
 import pytest
-from problems import CURVED_LAYOUTS, STORAGES, random_problem
+from family import CORE
+from problems import LOSS_LAYOUTS, STORAGES, random_problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastsum
@@ -19,7 +20,6 @@ import fastsum.losses
 from fastsum import threads
 from fastsum._core import _kernels, _registry, _working_set
 from fastsum.certificate import Certifier
-from fastsum.solvers import SOLVERS
 from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
 LEVELS = [name for name, runs in _registry.cpu_levels().items() if runs]
@@ -115,9 +115,7 @@ def kernel_calls():
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["margins", "add_transposed", "row_norms", "column_mass", *SOLVERS]
-)
+@pytest.mark.parametrize("name", ["margins", "add_transposed", "row_norms", "column_mass", *CORE])
 def test_kernels_release_the_gil(name):
     """A counter in another thread advances inside one call.
 
@@ -308,8 +306,8 @@ def restored_level_fixture():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize("solver", CORE)
 def test_levels_make_the_same_fit(solver, loss, layout, storage, restored_level):
     problem = random_problem(60, loss, layout, storage=storage, penalty="elasticnet", d=40)
     fits = {}
