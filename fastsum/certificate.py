@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
-from fastsum.intercept import best_shift_of_coupled, best_shift_of_each
+from fastsum.intercept import best_shift_at_kinks, best_shift_of_coupled, best_shift_of_each
 from fastsum.margin_size import MarginSize
 from fastsum.problem import Problem
 
@@ -97,6 +97,9 @@ class Certifier:
         self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
+        self._mean_label = np.broadcast_to(
+            np.average(problem.y, axis=0, weights=problem.sample_weight), self._B
+        )
         self._margin_size = MarginSize(problem.rows)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
@@ -153,7 +156,7 @@ class Certifier:
         gap = np.full(self._B, np.inf)
         for scale in self._dual_scales(v):
             penalty, terms, subgradient = self._penalty_terms(W, v, scale)
-            if (scale < 1).any():
+            if (scale < 1).any() or self.problem.loss.kinked:  # else 0
                 terms = terms + self._loss_gap(self._shift, scale, self.derivatives) / S
             gap = np.fmin(gap, terms)
         objective = self._mean_loss + penalty
@@ -179,8 +182,7 @@ class Certifier:
             return gap
         problem, size = self.problem, np.fmax(self._null_objective, objective)
         slope = self._C * slope  # the sum over coupled outputs of what is given as the largest
-        loss = problem.loss  # quadratic near its minimum, at most as steep as `lipschitz`
-        near = np.sqrt(2.0 * size / loss.curvature) + size / loss.lipschitz
+        near = problem.loss.reach(size, self._mean_label)
         gap = gap + slope * (near + self._terms)
         l1, l2 = problem.penalty.l1, problem.penalty.l2
         far = np.where(slope > 0, slope * self._margin_size.largest * size / l1, 0.0)
@@ -207,7 +209,8 @@ class Certifier:
             u, slope = self._balanced(u)
             terms = self._loss_gap(self._shift, np.ones(self._B), u) / S
             terms = self._with_slope(certificate.objective, terms, slope / S)
-            if not ((terms + expected <= target) & (certificate.gap > target)).any():
+            wanted = (terms + expected <= target) & (certificate.gap > target)
+            if not (wanted.any() or self.problem.loss.kinked):
                 return certificate
             v, best = -self._gradient(u), np.full(self._B, np.inf)
             for scale in self._dual_scales(v):
@@ -315,9 +318,25 @@ class Certifier:
         if not free:
             shift = np.zeros(self._K)
             return self._loss_terms(shift, final=True)[0], shift, np.zeros(self._B)
+        if self.problem.loss.kinked:
+            return self._best_shift_at_kinks()
         L = self.problem.loss.curvature * self.problem.total_weight
         search = best_shift_of_each if self._C == 1 else best_shift_of_coupled
         return search(self._loss_terms, self._B, self._C, L, self.rounding**2)
+
+    def _best_shift_at_kinks(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The same; the derivatives of rows at their kinks are those that sum to 0."""
+        value, shift, low, high, share = best_shift_at_kinks(
+            self._loss_terms, self._B, self.rounding**2
+        )
+        self._loss_terms(low, final=True)
+        below = share * self.derivatives
+        self._loss_terms(high, final=True)
+        self.derivatives *= 1.0 - share
+        self.derivatives += below
+        s = self.problem.sample_weight
+        slope = self.derivatives.sum(axis=0) if s is None else s @ self.derivatives
+        return value, shift, np.abs(slope)
 
     # ---- gap
 
@@ -378,7 +397,7 @@ class Certifier:
         Both with the rounding of margins whose terms cancel; the second is a difference of sums
         and carries their rounding as well, with margin.
         """
-        slopes = np.sqrt(2.0 * self.problem.loss.curvature * np.abs(objective))  # at least mean |u|
+        slopes = self.problem.loss.mean_slope(np.abs(objective), self._mean_label)
         lost = EPS * (CANCELLED * slopes * self._terms - 8.0 * np.abs(objective))
         gap = gap + np.maximum(lost, 0.0)
         rounding = ROUNDING * EPS * (np.abs(objective) + np.where(np.isfinite(gap), gap, 0.0))

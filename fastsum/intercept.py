@@ -26,6 +26,38 @@ def best_shift_of_each(
     there. L bounds the curvature, `rounding` is that of a sum, squared and relative.
     """
     searches = [Minimum(L, rounding) for _ in range(B)]
+    evaluated = _search(terms, searches)
+    at, values = [s.best for s in searches], np.array([s.value for s in searches])
+    if at != evaluated:  # the derivatives are those of a point not taken
+        values = terms(np.array(at), True)[0]
+    return values, np.array(at), np.array([s.slope for s in searches])
+
+
+def best_shift_at_kinks(
+    terms: Terms, B: int, rounding: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """The same where slopes jump at the minimum: on which sides of it they cancel.
+
+    Returns the sums and the shift, the shifts just below and just above it, and the share of the
+    lower one, (B,) each, with which the two slopes cancel.
+    """
+    searches = [Minimum(np.inf, rounding) for _ in range(B)]
+    _search(terms, searches)
+    best, value = np.array([s.best for s in searches]), np.array([s.value for s in searches])
+    slope = np.array([s.slope for s in searches])
+    (low, at_low, below), (high, at_high, above) = (
+        np.array([getattr(s, end) for s in searches]).T for end in ("low", "high")
+    )
+    between = (slope > 0) & np.isfinite(low) & np.isfinite(high)
+    share = np.divide(above, above - below, out=np.ones(B), where=between)
+    value = np.where(between, np.minimum(at_low, at_high), value)
+    best = np.where(between, np.where(at_low <= at_high, low, high), best)
+    return value, best, np.where(between, low, best), np.where(between, high, best), share
+
+
+def _search(terms: Terms, searches: list[Minimum]) -> list[float]:
+    """Goes through all searches in step; the last shift that was looked at."""
+    B = len(searches)
     at, live = [0.0] * B, [True] * B
     for _ in range(MAX_NEWTON):
         evaluated = at.copy()
@@ -38,10 +70,7 @@ def best_shift_of_each(
                 at[b] = search.best if after is None else after
         if True not in live:
             break
-    at, values = [s.best for s in searches], np.array([s.value for s in searches])
-    if at != evaluated:  # the derivatives are those of a point not taken
-        values = terms(np.array(at), True)[0]
-    return values, np.array(at), np.array([s.slope for s in searches])
+    return evaluated
 
 
 def best_shift_of_coupled(

@@ -5,7 +5,7 @@ Plain floats: a fifth of the time of a 150 x 4 fit went into numpy calls on arra
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import copysign, inf, isfinite, isnan
 
 EPS, TINY = 2.0**-52, 2.0**-1022
 # The first point is kept where a step gains no larger share of the value: a slope it leaves beyond
@@ -18,7 +18,8 @@ class Minimum:
 
     The slope never falls, so its sign says on which side the minimum lies. Newton steps, cut to a
     radius until both sides are known; then the middle of the bracket wherever Newton leaves it or
-    did not quarter the slope (losses with pieces that are straight lines have no curvature there).
+    did not quarter the slope. Straight pieces have no curvature: there the tangents of both sides
+    meet in the next point, if the last one halved the bracket.
 
     Parameters
     ----------
@@ -31,41 +32,61 @@ class Minimum:
     ----------
     best, value, slope : float
         The point of the smallest |slope| so far, the value and |slope| there.
+    low, high : (point, value, gradient)
+        The ends of the bracket; infinite points where a side is not known.
     """
 
-    __slots__ = ("_curvature", "_floor", "_high", "_low", "_radius", "best", "slope", "value")
+    __slots__ = (
+        "_curvature",
+        "_floor",
+        "_radius",
+        "_width",
+        "best",
+        "high",
+        "low",
+        "slope",
+        "value",
+    )
 
     def __init__(self, curvature: float, floor: float):
         self._curvature, self._floor = curvature, floor
-        self._low, self._high, self._radius = -inf, inf, 0.0
+        self._radius, self._width = 0.0, inf
+        self.low, self.high = (-inf, inf, 0.0), (inf, inf, 0.0)
         self.best, self.value, self.slope = 0.0, inf, inf
 
     def after(self, at: float, value: float, gradient: float, curvature: float) -> float | None:
         """The point to look at after `at`; None if the best is the minimum but for rounding."""
         slope = abs(gradient)
         fell = slope <= 0.25 * self.slope  # a tail e^-z falls by e a step: bisected
-        first = self.slope == inf
+        first = self._radius == 0.0
         if first:
-            self._radius = 10.0 * (1.0 + slope / self._curvature)
+            self._radius = 10.0 * (1.0 + (slope / self._curvature if slope < inf else 0.0))
         if slope < self.slope or self.value == inf:
             self.best, self.value, self.slope = at, value, slope
-        if slope == 0.0 or not (isfinite(slope) and isfinite(curvature)):
+        if slope == 0.0 or isnan(gradient) or isnan(value):
             return None
         if gradient < 0:
-            self._low = at
+            self.low = at, value, gradient
         else:
-            self._high = at
+            self.high = at, value, gradient
         step = -gradient / (curvature + TINY)
-        width = self._high - self._low
+        width = self.high[0] - self.low[0]
         gain = slope * min(abs(step), width)
         floor = LEAST_GAIN if first else self._floor
-        if gain <= floor * abs(value) or (not fell and gain <= 4 * EPS * abs(value)):
+        done = gain <= floor * abs(value) or (not fell and gain <= 4 * EPS * abs(value))
+        if done and value < inf:
             return None
         if width == inf:
+            far = not (first or fell) or not isfinite(step)  # Newton goes down e^z in steps of 1
+            step = copysign(self._radius, -gradient) if far else step
             step = max(-self._radius, min(step, self._radius))
             self._radius *= 4.0
             return at + step
         trial = at + step
-        if not (fell and self._low < trial < self._high):
-            trial = self._low + 0.5 * width
-        return trial if self._low < trial < self._high else None
+        if curvature == 0.0 and max(abs(self.low[1]), abs(self.high[1])) < inf:
+            (a, F, f), (_, G, g) = self.low, self.high
+            trial, fell = a + (F - G + g * width) / (g - f), width <= 0.5 * self._width
+        self._width = width
+        if not (fell and self.low[0] < trial < self.high[0]):
+            trial = self.low[0] + 0.5 * width
+        return trial if self.low[0] < trial < self.high[0] else None

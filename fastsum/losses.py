@@ -35,7 +35,12 @@ class Loss(ABC):
     coupled : bool
         True if the C outputs of a problem share one loss value (softmax).
     curvature : float
-        Smoothness constant L: the largest eigenvalue of the second derivative.
+        Smoothness constant L: the largest eigenvalue of the second derivative; inf if there is no
+        largest one, or if the derivative jumps.
+    smooth : bool
+        Whether the curvature is finite, as steps by theory need it.
+    kinked : bool
+        True if the derivative jumps: then no second derivative tells of the curvature.
     lipschitz : float
         Largest |l'|; inf if there is none.
     default_param : float or None
@@ -52,6 +57,7 @@ class Loss(ABC):
     lipschitz: float = np.inf
     piecewise_quadratic: ClassVar[bool] = False
     has_probabilities: ClassVar[bool] = False
+    kinked: ClassVar[bool] = False
 
     def __init__(self, param: float | None = None):
         self.param = self.default_param if param is None else self._checked(param)
@@ -71,6 +77,11 @@ class Loss(ABC):
                 f"{self.default_param:g}), got {param!r}"
             )
         return float(param)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the curvature is finite."""
+        return bool(np.isfinite(self.curvature))
 
     @property
     def core_param(self) -> float:
@@ -108,6 +119,34 @@ class Loss(ABC):
         """The nearest dual points with a finite conjugate, (n, B); for separate outputs."""
         return u
 
+    def mean_slope(self, value: FloatArray, mean_label: FloatArray) -> FloatArray:
+        """A bound on the mean |l'| of rows whose mean loss is `value`, (B,)."""
+        with np.errstate(invalid="ignore"):  # no loss of no curvature
+            bound: FloatArray = np.fmin(np.sqrt(2.0 * self.curvature * value), self.lipschitz)
+        return bound
+
+    def reach(self, value: FloatArray, mean_label: FloatArray) -> FloatArray:
+        """The size of a margin that costs `value`, (B,).
+
+        Losses are quadratic near their minimum and at most as steep as `lipschitz`.
+        """
+        return np.sqrt(2.0 * value / self.curvature) + value / self.lipschitz
+
+    def smoothed(self, gamma: float, y: FloatArray, u: FloatArray) -> tuple[Loss, FloatArray]:
+        """A smooth loss, and its labels for the labels y and dual points u (n, B).
+
+        But for a constant its conjugate is that of this one plus gamma (v - u)^2 / 2 at v.
+        """
+        raise NotImplementedError(f"loss={self.name!r} has no smoothed form")
+
+    def lacking(self, labels: FloatArray) -> str:
+        """What the labels of all rows with a weight lack for a fit, or an empty string."""
+        return ""
+
+    def response(self, z: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The prediction of a regression at margins z."""
+        return z
+
     def _point(self, what: int, z: npt.ArrayLike, y: float, size: int) -> FloatArray:
         out = np.empty(size)
         point = np.ascontiguousarray(np.atleast_1d(z), dtype=np.float64)
@@ -143,7 +182,19 @@ class Squared(_RealLoss):
     piecewise_quadratic = True
 
 
-class _SignLoss(Loss):
+class _ClassLoss(Loss):
+    def lacking(self, labels: FloatArray) -> str:
+        """Every class needs a row, or its intercept runs to infinity."""
+        found = np.unique(labels)
+        if found.size < 2:
+            return (
+                f"y has a single class with a positive weight ({found[0]:g}); loss={self.name!r} "
+                "needs rows of at least two classes"
+            )
+        return ""
+
+
+class _SignLoss(_ClassLoss):
     domain = "sign"
 
     def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
@@ -159,8 +210,9 @@ class _SignLoss(Loss):
         return np.where(np.asarray(y) > 0, 1.0, -1.0)
 
     def dual_feasible(self, u: FloatArray, y: FloatArray) -> FloatArray:
-        """-y u within [0, Lipschitz constant]."""
-        return -y * np.clip(-y * u, 0.0, self.lipschitz)
+        """-y u within [0, Lipschitz constant], for the sign of y."""
+        sign = np.sign(y)
+        return -sign * np.clip(-sign * u, 0.0, self.lipschitz)
 
 
 class Logistic(_SignLoss):
@@ -175,7 +227,7 @@ class Logistic(_SignLoss):
     has_probabilities = True
 
 
-class Multinomial(Loss):
+class Multinomial(_ClassLoss):
     """Softmax cross-entropy of class codes 0, ..., C - 1.
 
     l(z, y) = log sum_c exp(z_c) - z_y,  l*(u, y) = sum_c p_c log p_c with p = u + e_y in the
@@ -245,7 +297,74 @@ class SmoothedHinge(_SignLoss):
     lipschitz = 1.0
 
 
-_CLASSES = (Squared, Logistic, Multinomial, SquaredHinge, Huber, SmoothedHinge)
+class Hinge(_SignLoss):
+    """Hinge loss of labels -1 and 1, that of support vector machines.
+
+    l(z, y) = max(0, 1 - y z),  l*(u, y) = -a with a = -y u in [0, 1]; no L, for l' jumps at its
+    kink (Cortes, Vapnik, Machine Learning 20, 1995).
+    """
+
+    name = "hinge"
+    lipschitz = 1.0
+    kinked = True
+
+    def smoothed(self, gamma: float, y: FloatArray, u: FloatArray) -> tuple[Loss, FloatArray]:
+        """Its corner, moved by -gamma u, rounded by a parabola of width gamma."""
+        return SmoothedHinge(gamma), y - gamma * u
+
+    def reach(self, value: FloatArray, mean_label: FloatArray) -> FloatArray:
+        """The loss begins 1 away from 0."""
+        return 1.0 + value
+
+
+class Poisson(_RealLoss):
+    """Half the deviance of Poisson counts y >= 0 with a log link: the mean is e^z.
+
+    l(z, y) = e^z - y z + y log y - y >= 0,  l*(u, y) = m log m - y log y - u with m = u + y >= 0;
+    no L, for l'' = e^z has no bound (Nelder, Wedderburn, J. R. Statist. Soc. A 135, 1972).
+    """
+
+    name = "poisson"
+
+    def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
+        """Targets >= 0, (n,) or (n, B)."""
+        counts = super().encode(y)
+        if (counts < 0).any():
+            raise ValueError(
+                f"loss='poisson' needs y >= 0, got {counts.min():g}; for targets of any sign use "
+                "loss='squared' or 'huber'"
+            )
+        return counts
+
+    def lacking(self, labels: FloatArray) -> str:
+        """Without a count the intercept runs to minus infinity."""
+        if labels.any(axis=0).all():
+            return ""
+        return "all y with a positive weight are 0; loss='poisson' needs one that is more"
+
+    def dual_feasible(self, u: FloatArray, y: FloatArray) -> FloatArray:
+        """u >= -y."""
+        return np.maximum(u, -y)
+
+    def mean_slope(self, value: FloatArray, mean_label: FloatArray) -> FloatArray:
+        """By (sqrt(m) - sqrt(y))^2 <= l for the mean m = e^z of a row, and Cauchy-Schwarz."""
+        root = np.sqrt(mean_label)
+        bound: FloatArray = np.sqrt(2.0 * value * (mean_label + (root + np.sqrt(value)) ** 2))
+        return bound
+
+    def reach(self, value: FloatArray, mean_label: FloatArray) -> FloatArray:
+        """Of the logarithm of the mean label: y (e^r - 1 - r) <= value bounds r."""
+        cost = value / mean_label
+        bound: FloatArray = np.maximum(np.sqrt(2.0 * cost), 1.0 + cost)
+        return bound
+
+    def response(self, z: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """e^z."""
+        mean: npt.NDArray[Any] = np.exp(z)
+        return mean
+
+
+_CLASSES = (Squared, Logistic, Multinomial, SquaredHinge, Huber, SmoothedHinge, Hinge, Poisson)
 LOSSES: dict[str, Loss] = {loss.name: loss() for loss in _CLASSES}
 
 

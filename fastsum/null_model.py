@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.optimize
+import scipy.sparse as sp
 
 from fastsum.certificate import Certifier, FloatArray
 from fastsum.problem import Problem
+
+BESIDE = 1e-6  # of a kink
 
 
 def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
@@ -25,8 +29,43 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
     alpha : (B,) array
         inf where l1_ratio is 0 and the slope is not: an l2 penalty shrinks, but never to 0.
     """
-    slope = np.abs(Certifier(problem, n_threads).gradient).max(axis=0)
-    slope = slope.reshape(problem.columns.n_problems, -1).max(axis=1)
+    certifier = Certifier(problem, n_threads)
+    if problem.loss.kinked:
+        at_zero = zip(range(problem.K), certifier.null.intercept, strict=True)
+        slope = np.array([_least_slope(problem, b, float(z)) for b, z in at_zero])
+    else:
+        slope = np.abs(certifier.gradient).max(axis=0)
+        slope = slope.reshape(problem.columns.n_problems, -1).max(axis=1)
     ratio = problem.penalty.l1_ratio
     top: FloatArray = np.where(slope > 0, np.inf, 0.0)
     return np.divide(slope, ratio, out=top, where=ratio > 0)
+
+
+def _least_slope(problem: Problem, b: int, z: float) -> float:
+    """The least max_j |v_j| of the best dual points of problem b where all margins are z.
+
+    Rows at their kink may have any slope between those beside it: a linear program in these.
+    """
+    labels, loss = problem.labels_of(b), problem.loss
+    ends = np.empty((2, len(labels)))
+    for y in np.unique(labels):
+        ends[:, labels == y] = [loss.derivative(z + side, y) for side in (-BESIDE, BESIDE)]
+    s = problem.sample_weight
+    low, high = ends / problem.total_weight if s is None else ends * (s / problem.total_weight)
+    X, free = problem.rows.matrix(), np.flatnonzero(low < high)
+    g = np.asarray(X.T @ low)
+    if not len(free):
+        return float(np.abs(g).max(initial=0.0))
+    # min t with -t <= g + A a <= t, 0 <= a <= 1, and a sum of all slopes of 0
+    A = sp.csr_array(X[free].T).multiply((high - low)[free])
+    t = np.ones((len(g), 1))
+    found = scipy.optimize.linprog(
+        np.append(np.zeros(len(free)), 1.0),
+        A_ub=sp.block_array([[A, -t], [-A, -t]], format="csr"),
+        b_ub=np.append(-g, g),
+        A_eq=np.append((high - low)[free], 0.0)[None],
+        b_eq=[-low.sum()],
+        bounds=[(0.0, 1.0)] * len(free) + [(0.0, None)],
+        method="highs-ipm",
+    )
+    return float(found.fun)

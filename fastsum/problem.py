@@ -96,7 +96,7 @@ class Problem:
         weights = _check_weights(sample_weight, rows.n_rows)
         if columns is None:
             labels = fitted_loss.encode(labels)
-            _check_classes(labels, weights, fitted_loss)
+            _check_labels(labels, weights, fitted_loss)
             columns = _columns_of(labels, fitted_loss)
         _check_columns(labels, columns, fitted_loss)
         object.__setattr__(self, "rows", rows)
@@ -125,6 +125,8 @@ class Problem:
     def with_weights(self, sample_weight: FloatArray) -> Problem:
         """The same problem with other weights (n,); a weight of 0 holds a row out."""
         weights = _check_weights(sample_weight, self.rows.n_rows)
+        if weights is not None and self.loss.domain == "real":
+            _check_labels(self.y, weights, self.loss)
         return self.on_rows(self.rows, self.y, weights)
 
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
@@ -138,6 +140,15 @@ class Problem:
     def standing_for(self, sample_weight: FloatArray | None, total_weight: float) -> Problem:
         """The same with bounds on the weights, and on their sum, of several problems."""
         return self._changed(sample_weight=sample_weight, total_weight=total_weight)
+
+    def smoothed(self, gamma: float, u: FloatArray) -> Problem:
+        """The same problem with its loss smoothed around the dual points u (n, K)."""
+        B = self.columns.n_problems
+        y = np.column_stack([self.labels_of(b) for b in range(B)])
+        loss, labels = self.loss.smoothed(gamma, y, u)
+        columns = Columns() if B == 1 else Columns.multi_target(B)
+        labels = np.ascontiguousarray(labels[:, 0] if B == 1 else labels)
+        return self._changed(loss=loss, y=labels, columns=columns)
 
     def _changed(self, **changed: Any) -> Problem:
         other = object.__new__(Problem)
@@ -159,7 +170,7 @@ class Problem:
         ids = self.rows.every_id(step)
         y, s = self.y[ids], None if self.sample_weight is None else self.sample_weight[ids]
         present = y if s is None else y[s > 0]
-        if not len(present):
+        if not len(present) or self.loss.lacking(present):
             return None
         if self.loss.domain != "real" and len(np.unique(present)) < len(np.unique(self.y)):
             return None
@@ -245,17 +256,12 @@ def _check_columns(labels: npt.NDArray[Any], columns: Columns, loss: Loss) -> No
         raise ValueError(f"y must hold class codes in [0, {columns.n_outputs}) for {columns}")
 
 
-def _check_classes(labels: FloatArray, weights: FloatArray | None, loss: Loss) -> None:
-    """Every class needs a row with a positive weight, or its intercept runs to infinity."""
-    if loss.domain == "real":
-        return
+def _check_labels(labels: FloatArray, weights: FloatArray | None, loss: Loss) -> None:
+    """Without rows of every class, or without a count, an intercept would run to infinity."""
     present = labels if weights is None else labels[weights > 0]
-    found = np.unique(present)
-    if found.size < 2:
-        raise ValueError(
-            f"y has a single class with a positive weight ({found[0]:g}); loss={loss.name!r} needs "
-            "rows of at least two classes"
-        )
+    if lacking := loss.lacking(present):
+        raise ValueError(lacking)
+    found = np.unique(present) if loss.domain == "class" else present
     if loss.domain == "class" and found.size <= labels.max():
         absent = np.setdiff1d(np.arange(min(labels.max(), found.size + 5)), found)[:5]
         raise ValueError(

@@ -37,6 +37,12 @@ inline double exp_negative(double x) {
   return p * __builtin_bit_cast(double, bits);
 }
 
+// exp(x), 1 / exp(-708) beyond 708.
+inline double exp_any(double x) {
+  const double e = exp_negative(x > 0 ? -x : x);
+  return x > 0 ? 1.0 / e : e;
+}
+
 // log(1 + e) for e in [0, 1].
 //
 // 2 atanh(s), s = f / (2 + f), for f = e, or for f = (e - 1) / 2 plus log 2 where 1 + e > sqrt(2):

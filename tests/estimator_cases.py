@@ -6,9 +6,13 @@ import scipy.sparse as sp
 import fastsum
 import fastsum.linear_model
 from fastsum.losses import LOSSES
+from fastsum.solvers import SOLVER_NAMES
 
-EVERY = [n for n in fastsum.linear_model.__all__ if isinstance(getattr(fastsum, n), type)]
-NAMES = [name for name in EVERY if not name.endswith("CV")]
+# Estimators named after a solver are there with it.
+EVERY = [n for n in fastsum.linear_model.__all__ if getattr(fastsum, n)._solver in SOLVER_NAMES]
+# Its problem is not one of (1): a search over them.
+SEARCHES = ["HuberRegressor"]
+NAMES = [name for name in EVERY if not name.endswith("CV") and name not in SEARCHES]
 # Estimators with cross-validation, and small grids for them.
 CV = {
     "LogisticRegressionCV": {"Cs": [0.1, 1.0, 10.0], "cv": 3},
@@ -23,6 +27,7 @@ X[RNG.random(X.shape) < 0.3] = 0.0  # so that its sparse form is another matter
 SCORES = X @ RNG.standard_normal((6, 3)) + RNG.standard_normal((90, 3))
 TARGET = SCORES[:, 0] + 2.0
 TARGETS = SCORES[:, :2] + [1.0, -3.0]
+COUNTS = np.random.default_rng(8).poisson(np.exp(SCORES[:, 0] / 3.0)).astype(float)
 BINARY = (SCORES[:, 0] > np.median(SCORES[:, 0])).astype(int)
 CLASSES = SCORES.argmax(axis=1)
 FORMS = {"dense": np.array, "sparse": sp.csr_array}
@@ -37,10 +42,15 @@ def make(name, solver, **settings):
 
 
 # name, solver
-PAIRS = [(n, s) for n in NAMES for s in ("auto", "saga", "svrg") if make(n, s) is not None]
+PAIRS = [
+    (name, solver)
+    for name in NAMES
+    for solver in dict.fromkeys(("auto", "saga", "svrg", getattr(fastsum, name)._solver))
+    if make(name, solver) is not None and (name != "PoissonRegressor" or solver == "auto")
+]
 
 # those and the estimators with cross-validation, whose solver is that of their problems
-ALL_PAIRS = PAIRS + [(name, "auto") for name in CV]
+ALL_PAIRS = PAIRS + [(name, "auto") for name in (*CV, *SEARCHES)]
 
 
 def is_classifier(name):
@@ -48,9 +58,12 @@ def is_classifier(name):
 
 
 def losses_of(name):
-    """The losses of an estimator that lets choose one."""
+    """The losses of an estimator that lets choose one, that every solver takes."""
+    if name == "LinearSVC":
+        return ["squared_hinge"]
     numbers = not is_classifier(name)
-    return [loss for loss, kind in LOSSES.items() if (kind.domain == "real") == numbers]
+    smooth = {loss: kind for loss, kind in LOSSES.items() if kind.smooth}
+    return [loss for loss, kind in smooth.items() if (kind.domain == "real") == numbers]
 
 
 # name, solver, settings: every loss and, where it has an l1_ratio, every penalty
@@ -78,12 +91,14 @@ def labels(name, *, several=True):
     """Labels for an estimator: three classes for classifiers if several, two targets if it can."""
     if is_classifier(name):
         return CLASSES if several else BINARY
-    return TARGETS if several and name not in ("LassoCV", "ElasticNetCV") else TARGET
+    if name == "PoissonRegressor":
+        return COUNTS
+    return TARGETS if several and name not in ("LassoCV", "ElasticNetCV", *SEARCHES) else TARGET
 
 
 def strength(name, value):
     """The parameter of an estimator for alpha = value in the objective (1) on X."""
     n = len(X)
-    if name == "LogisticRegression":
+    if name in ("LogisticRegression", "LinearSVC"):
         return {"C": 1.0 / (value * n)}
     return {"alpha": value * n if name == "Ridge" else value}

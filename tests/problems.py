@@ -26,7 +26,14 @@ def layouts(loss):
     return ("single", "multi") if LOSSES[loss].domain == "real" else ("single", "one_vs_rest")
 
 
-LOSS_LAYOUTS = [(loss, layout) for loss in LOSSES for layout in layouts(loss)]
+def all_layouts(losses):
+    return [(loss, layout) for loss in losses for layout in layouts(loss)]
+
+
+# For every method; for Newton's, which needs no largest curvature; for those that take kinks.
+LOSS_LAYOUTS = all_layouts([name for name, loss in LOSSES.items() if loss.smooth])
+CURVED_LAYOUTS = all_layouts([name for name, loss in LOSSES.items() if not loss.kinked])
+KINKED_LAYOUTS = all_layouts([name for name, loss in LOSSES.items() if loss.kinked])
 
 
 def random_matrix(rng, n, d, storage, *, dtype=np.float64):
@@ -45,6 +52,8 @@ def random_labels(rng, X, loss, layout, n_outputs=3):
     d = X.shape[1]
     scores = np.asarray(X @ rng.standard_normal((d, n_outputs)) / np.sqrt(d), dtype=float)
     scores += rng.standard_normal(scores.shape) + rng.standard_normal(n_outputs)
+    if loss == "poisson":
+        scores = rng.poisson(np.exp(scores)).astype(float)
     if LOSSES[loss].domain == "real":
         return scores if layout == "multi" else scores[:, 0]
     if layout == "single":
@@ -130,7 +139,9 @@ def planted(seed, loss, *, n=30, d=6, penalty="l2", weights="none", fit_intercep
     ratio, alpha = L1_RATIOS[penalty], 0.0
     while alpha <= 0:  # some draws need a negative strength
         z = rng.standard_normal(n)
-        if LOSSES[loss].domain == "real":
+        if loss == "poisson":
+            y = rng.poisson(np.exp(z)).astype(float)
+        elif LOSSES[loss].domain == "real":
             y = 2.0 * z + 0.3 * rng.standard_normal(n)
         else:
             y = np.where(z + 0.3 * rng.standard_normal(n) > 0, 1.0, -1.0)

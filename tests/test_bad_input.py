@@ -171,7 +171,7 @@ def test_strings_for_a_regressor(cls):
         ("squared_hinge", TARGET, r"loss='squared_hinge' needs labels"),
         ("multinomial", TARGET, "class codes 0, ..., C - 1; encode other"),
         ("multinomial", np.arange(12) % 2 * 2, r"classes \[1\] of y have no row.*renumber"),
-        ("hinge", TARGET, r"loss='hinge' is unknown; choose one of .*logistic"),
+        ("probit", TARGET, r"loss='probit' is unknown; choose one of .*logistic"),
     ],
 )
 def test_labels_that_do_not_fit_the_loss(loss, y, message):

@@ -50,7 +50,7 @@ OUT_OF_RANGE = [
     ("loss_param", -1.0),
     ("loss_param", np.inf),
     ("loss_param", 2.0),  # the default losses have none
-    ("loss", "hinge"),
+    ("loss", "probit"),
 ]
 
 

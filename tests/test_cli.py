@@ -117,6 +117,26 @@ def test_losses_and_solvers(folder, tmp_path, loss, solver):
     assert load_model(tmp_path / "m").loss == loss
 
 
+def test_losses_without_a_curvature(folder, tmp_path):
+    ok("fit", folder / "train.svm", "--out", tmp_path / "m", "--loss", "hinge")
+    assert load_model(tmp_path / "m").header["status"] == "converged"
+    refused = ("--loss", "hinge", "--solver", "saga")
+    line = fails("fit", folder / "train.svm", "--out", tmp_path / "m", *refused)
+    assert "loss='hinge' has no finite curvature" in line and "'auto'" in line
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = rng.poisson(np.exp(X[:, 0] + 0.5))
+    np.savez(tmp_path / "counts.npz", X=X, y=y)
+    shown = ok("fit", tmp_path / "counts.npz", "--out", tmp_path / "p", "--loss", "poisson").stdout
+    model = load_model(tmp_path / "p")
+    assert model.coef[0] == pytest.approx([1.0, 0.0, 0.0], abs=0.15)
+    np.testing.assert_allclose(model.predict(X), np.exp(X @ model.coef[0] + model.intercept[0]))
+    assert float(cell(shown, "R2")[0]) == pytest.approx(r2_score(y, model.predict(X)), abs=1e-4)
+    np.savez(tmp_path / "wrong.npz", X=X, y=-y)
+    refused = ("--out", tmp_path / "p", "--loss", "poisson")
+    assert "needs y >= 0" in fails("fit", tmp_path / "wrong.npz", *refused)
+
+
 def test_parameter_of_the_loss(folder, tmp_path):
     for loss, param in (("huber", 0.5), ("smoothed_hinge", 2.0)):
         ok("fit", folder / "train.svm", "--out", tmp_path / "m", "--loss", loss)
@@ -316,7 +336,7 @@ def test_plot_without_matplotlib(folder, tmp_path, monkeypatch):
     "arguments",
     [
         ("fit", "train.svm"),
-        ("fit", "train.svm", "--out", "m", "--loss", "hinge"),
+        ("fit", "train.svm", "--out", "m", "--loss", "probit"),
         ("fit", "train.svm", "--out", "m", "--alpha", "-1"),
         ("fit", "train.svm", "--out", "m", "--l1-ratio", "1.5"),
         ("fit", "train.svm", "--out", "m", "--tol", "small"),

@@ -224,7 +224,9 @@ def test_clone_is_unfitted_and_equal(name, solver):
 def test_weights_are_routed_through_pipeline_and_grid_search(name, solver):
     weights = np.random.default_rng(0).integers(0, 3, len(X)).astype(float)
     y = labels(name, several=False)
-    grid = {"C": [0.1, 1.0]} if name == "LogisticRegression" else {"alpha": [0.01, 0.1]}
+    grid = (
+        {"C": [0.1, 1.0]} if name in ("LogisticRegression", "LinearSVC") else {"alpha": [0.01, 0.1]}
+    )
     with sklearn.config_context(enable_metadata_routing=True):
         model = make(name, solver, tol=1e-6, max_iter=3000).set_fit_request(sample_weight=True)
         model.set_score_request(sample_weight=True)

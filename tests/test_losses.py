@@ -18,7 +18,7 @@ def points(loss, n=12, scale=2.0):
     for k in range(n):
         z = scale * rng.standard_normal(C)
         label = {"real": rng.normal(), "sign": 1.0 - 2 * (k % 2), "class": float(k % C)}
-        yield z, label[loss.domain]
+        yield z, float(k % 5) if loss.name == "poisson" else label[loss.domain]
 
 
 def differences(f, z, h=1e-5):
@@ -47,9 +47,12 @@ def loss_fixture(request):
 def kinks(loss):
     """Where the second derivative jumps, as y z or |z - y|."""
     p = loss.param
-    return {"squared_hinge": [1.0], "huber": [p], "smoothed_hinge": [1.0, 1.0 - (p or 0.0)]}.get(
-        loss.name, []
-    )
+    return {
+        "hinge": [1.0],
+        "squared_hinge": [1.0],
+        "huber": [p],
+        "smoothed_hinge": [1.0, 1.0 - (p or 0.0)],
+    }.get(loss.name, [])
 
 
 def kinked(loss, z, y):
@@ -72,6 +75,12 @@ def test_second_is_the_slope_of_the_derivative(loss):
 
 
 def test_curvature_is_the_largest_second_derivative(loss):
+    if not loss.smooth:
+        far = loss.derivative(300.0, 1.0) - loss.derivative(-300.0, 1.0)
+        at = loss.derivative(1.0 + 1e-9, 1.0) - loss.derivative(1.0 - 1e-9, 1.0)
+        assert max(far[0] / 600.0, at[0] / 2e-9) > 1e8  # steeper than any chord of a smooth one
+        assert loss.kinked == (at[0] > 0.5)
+        return
     largest = 0.0
     for scale in (0.01, 1.0, 5.0):
         for z, y in points(loss, n=60, scale=scale):
@@ -90,6 +99,9 @@ def test_conjugate_is_the_supremum(loss):
     """l*(u) = sup_z u z - l(z), by numerical maximisation at u inside the domain."""
     for z, y in points(loss, n=8):
         u = loss.derivative(z, y) * 0.8  # domains are convex and hold 0: still inside
+        if loss.kinked:  # the supremum is at the kink
+            assert loss.conjugate(u, y) == pytest.approx(u[0] * y - loss.value(y, y), abs=1e-12)
+            continue
         best = scipy.optimize.minimize(
             lambda t, u=u, y=y: loss.value(t, y) - u @ t,
             np.zeros(len(z)),
@@ -122,6 +134,10 @@ def test_fenchel_young_holds_with_equality_at_the_derivative(loss):
         ("huber", [-1.36], 3.0),
         ("smoothed_hinge", [0.1], 1.0),
         ("smoothed_hinge", [-1.1], 1.0),
+        ("hinge", [0.1], 1.0),
+        ("hinge", [1.1], -1.0),
+        ("poisson", [-2.1], 2.0),
+        ("poisson", [-0.1], 0.0),
     ],
 )
 def test_conjugate_is_infinite_outside_its_domain(name, u, y):
@@ -142,6 +158,11 @@ def test_conjugate_is_infinite_outside_its_domain(name, u, y):
         ("huber", [1.35], 0.0, 1.35**2 / 2),
         ("smoothed_hinge", [0.0], 1.0, 0.0),
         ("smoothed_hinge", [-1.0], 1.0, -0.5),
+        ("hinge", [0.0], 1.0, 0.0),
+        ("hinge", [-1.0], 1.0, -1.0),
+        ("poisson", [0.0], 3.0, 0.0),
+        ("poisson", [0.0], 0.0, 0.0),
+        ("poisson", [-3.0], 3.0, 3.0 - 3.0 * np.log(3.0)),
     ],
 )
 def test_conjugate_at_the_border_of_its_domain(name, u, y, value):
@@ -149,6 +170,11 @@ def test_conjugate_at_the_border_of_its_domain(name, u, y, value):
 
 
 def test_extreme_margins_stay_finite(loss):
+    if loss.name == "poisson":  # e^z: no gap is asked for where it is beyond all numbers
+        for y in (0.0, 3.0):
+            assert np.isfinite([loss.value(z, y) for z in (-1e6, -1e3, 1e3, 1e6)]).all()
+            assert loss.derivative(-1e6, y)[0] == pytest.approx(-y, abs=1e-300)
+        return
     C = N_OUTPUTS if loss.coupled else 1
     for size in (1e3, 1e6):
         for direction in (np.ones(C), -np.ones(C), *np.eye(C), *-np.eye(C)):
@@ -183,6 +209,51 @@ def test_agrees_with_the_formulas_of_the_docs(loss):
         np.testing.assert_allclose(loss.derivative(z, y), u[0], rtol=1e-12, atol=1e-15)
         expected = reference.conjugate(label, 0.7 * u)[0]
         assert loss.conjugate(0.7 * u[0], y) == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="needs extended precision")
+@pytest.mark.parametrize("y", [1e-8, 1.0, 37.0, 1e6])
+def test_poisson_keeps_its_digits_near_its_minimum(y):
+    """e^z - y z cancels there, the deviance is no more than rounding of z allows."""
+    r = np.concatenate([-np.logspace(-3, 1, 300), np.logspace(-3, 1, 300)])
+    z = np.log(y) + r
+    exact = y * (np.expm1(z.astype(np.longdouble) - np.log(np.longdouble(y))))
+    exact -= y * (z.astype(np.longdouble) - np.log(np.longdouble(y)))
+    value = np.array([LOSSES["poisson"].value(t, y) for t in z])
+    slope = np.abs(y * np.expm1(r)) * np.spacing(np.abs(z) + abs(np.log(y)))
+    assert (np.abs(value - exact) <= 4 * slope + 8 * np.finfo(float).eps * np.abs(exact)).all()
+
+
+def test_poisson_counts_are_checked():
+    X = np.arange(8.0).reshape(4, 2)
+    with pytest.raises(ValueError, match="needs y >= 0, got -1"):
+        Problem(X, [0, 1, -1, 2], loss="poisson")
+    for y, weights in (([0, 0, 0, 0], None), ([0, 0, 0, 5], [1, 1, 1, 0])):
+        with pytest.raises(ValueError, match="all y with a positive weight are 0"):
+            Problem(X, y, loss="poisson", sample_weight=weights)
+    with pytest.raises(ValueError, match="all y with a positive weight are 0"):
+        Problem(X, [[0, 1]] * 3 + [[0, 2]], loss="poisson")
+    with pytest.raises(ValueError, match="all y with a positive weight are 0"):
+        Problem(X, [0, 0, 0, 5], loss="poisson").with_weights([1, 1, 1, 0])
+
+
+def test_a_moved_corner_is_a_proximal_point():
+    """hinge.smoothed: the Moreau envelope of z -> l(z + gamma u), but for a constant."""
+    hinge, rng = LOSSES["hinge"], np.random.default_rng(0)
+    for y in (1.0, -1.0):
+        for a, gamma in zip(rng.uniform(0, 1, 8), 10.0 ** rng.uniform(-3, 1, 8), strict=True):
+            loss, label = hinge.smoothed(gamma, np.array([[y]]), np.array([[-y * a]]))
+            for b in np.linspace(0, 1, 9):
+                v = -y * b
+                expected = hinge.conjugate(v, y) + gamma / 2 * ((b - a) ** 2 - a**2)
+                assert loss.conjugate(v, label[0, 0]) == pytest.approx(expected, abs=1e-12)
+            for z in rng.uniform(-3, 3, 8):
+                u = loss.derivative(z, label[0, 0])
+                young = loss.value(z, label[0, 0]) + loss.conjugate(u, label[0, 0]) - u[0] * z
+                assert young == pytest.approx(0.0, abs=1e-12)
+                assert loss.dual_feasible(3 * u, label[0])[0] == pytest.approx(
+                    np.clip(3 * u[0], min(0, -y), max(0, -y))
+                )
 
 
 # ---- labels

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 from problems import (
+    CURVED_LAYOUTS,
     DTYPES,
     L1_RATIOS,
-    LOSS_LAYOUTS,
     STORAGES,
     dense_values,
     random_problem,
@@ -58,7 +58,7 @@ def assert_as_alone(problems, results, tol, atol):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
 def test_as_if_alone(loss, layout, storage, penalty):
     problem = random_problem(1, loss, layout, storage=storage, n=90)
     problems = grid_of(problem, penalty)
@@ -179,7 +179,7 @@ def test_rows_taken(storage, n_blocks):
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
 def test_a_certificate_under_another_penalty(loss, layout, penalty):
     problem = random_problem(12, loss, layout, weights="random", penalty=penalty)
     other = problem.with_penalty(3.0 * problem.penalty.alpha[0], L1_RATIOS[penalty])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from problems import DTYPES, LOSS_LAYOUTS, STORAGES, dense_values, random_problem
+from problems import CURVED_LAYOUTS, DTYPES, STORAGES, dense_values, random_problem
 from reference import certificate as reference
 from reference.arrays import arrays_of
 
@@ -83,7 +83,7 @@ def test_hessian_product_and_squares(
 
 
 @pytest.mark.parametrize("weights", ["none", "zeros"])
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
 def test_curvature_is_the_second_derivative(loss, layout, weights):
     problem = random_problem(2, loss, layout, weights=weights)
     a, certifier = arrays_of(problem), Certifier(problem, 2)
@@ -250,7 +250,7 @@ def test_one_exact_step_solves_ridge(storage, weights):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hot", [3, 2000])
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
+@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
 def test_steps_lead_to_the_optimum(loss, layout, hot, dtype, n_threads, monkeypatch):
     monkeypatch.setattr(_preconditioner, "MOST_COLUMNS", hot)
     monkeypatch.setattr(_preconditioner, "MOST_EXACT", 0 if hot == 3 else 1500)

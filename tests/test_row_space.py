@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from problems import LOSS_LAYOUTS, STORAGES, random_problem
+from problems import CURVED_LAYOUTS, STORAGES, random_problem
 from reference.arrays import arrays_of
 
 from fastsum import minimize
 from fastsum.losses import LOSSES
 from fastsum.solvers.phases.row_space import RowSpaceNewton
 
-SEPARATE = [(loss, layout) for loss, layout in LOSS_LAYOUTS if not LOSSES[loss].coupled]
+SEPARATE = [(loss, layout) for loss, layout in CURVED_LAYOUTS if not LOSSES[loss].coupled]
 
 
 def slopes(problem, w, b):

@@ -10,7 +10,6 @@ from reference.arrays import arrays_of
 from reference.certificate import optimum
 
 import fastsum
-from fastsum.losses import LOSSES
 from fastsum.penalties import PENALTIES
 from fastsum.result import Status
 from fastsum.sampling import KINDS
@@ -88,7 +87,7 @@ def test_multi_target_strengths_of_their_own(monkeypatch):
 @pytest.mark.parametrize("weights", ["none", "zeros"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("penalty", [name for name in PENALTIES if name != "none"])
-@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if not loss.coupled])
+@pytest.mark.parametrize("loss", [name for name, layout in LOSS_LAYOUTS if layout == "single"])
 @pytest.mark.parametrize("name", CORE_NAMES)
 def test_planted_optimum(name, loss, penalty, fit_intercept, weights):
     case = planted(8, loss, penalty=penalty, fit_intercept=fit_intercept, weights=weights)

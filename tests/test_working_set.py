@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
+from scipy.special import xlogy
 from sklearn.linear_model import ElasticNet, lars_path
 
 from fastsum import Problem, minimize, prepare
@@ -19,7 +20,7 @@ from fastsum.solvers.phases._submatrix import Submatrix, sparse_gram
 from fastsum.solvers.phases.working_set import WorkingSet
 
 IDS = np.array([7, 2, 11, 3, 0])
-SEPARATE = [name for name, loss in LOSSES.items() if not loss.coupled]
+SEPARATE = [name for name, loss in LOSSES.items() if not (loss.coupled or loss.kinked)]
 
 
 def dense(X):
@@ -294,6 +295,8 @@ def losses(loss, z, y):
         r = z - y
         u = np.clip(r, -1.35, 1.35)
         return u * (r - u / 2), u
+    if loss == "poisson":
+        return np.exp(z) - y * z + xlogy(y, y) - y, np.exp(z) - y
     m = y * z
     if loss == "smoothed_hinge":
         t = np.clip(1 - m, 0, 1)
@@ -406,7 +409,7 @@ def test_screening_keeps_the_support(loss, l1_ratio, storage, monkeypatch):
         if state.alive is not None:
             assert support <= set(state.alive)
             dropped = 60 - len(state.alive)
-    assert dropped >= 30 and support
+    assert (dropped >= 30 or not problem.loss.smooth) and support
 
 
 @pytest.mark.parametrize("loss", ["squared", "logistic"])

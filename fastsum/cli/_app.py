@@ -35,6 +35,8 @@ class Loss(StrEnum):
     squared_hinge = "squared_hinge"
     huber = "huber"
     smoothed_hinge = "smoothed_hinge"
+    hinge = "hinge"
+    poisson = "poisson"
 
 
 class Solver(StrEnum):
@@ -67,8 +69,8 @@ OutModel = Annotated[Path, typer.Option("--out", "-o", help="Where to write the 
 LossOption = Annotated[
     Loss,
     typer.Option(
-        help="logistic, squared_hinge and smoothed_hinge are for two classes, multinomial for two "
-        "or more, squared and huber for regression."
+        help="logistic, hinge, squared_hinge and smoothed_hinge are for two classes, multinomial "
+        "for two or more, squared and huber for regression, poisson for counts."
     ),
 ]
 LossParam = Annotated[

@@ -13,6 +13,8 @@ from rich.table import Table
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
+from fastsum.losses import LOSSES
+
 if TYPE_CHECKING:
     from fastsum.jobs import FittedModel
 
@@ -43,7 +45,7 @@ def evaluate(model: FittedModel, X: Any, y: npt.NDArray[Any]) -> Scores:
     """
     z = model.decision_function(X)
     if model.classes is None:
-        residual = y - z
+        residual = y - LOSSES[model.loss].response(z)
         mse = float(np.mean(residual**2))
         variance = float(np.var(y))
         return {"MSE": mse, "R2": 1.0 - mse / variance if variance > 0 else None}

@@ -52,17 +52,7 @@ def model_from_estimator(estimator: Any) -> FittedModel:
     header = _header(estimator)
     if classes is None:
         header["target_ndim"] = coef.ndim
-    return FittedModel(coef_rows, intercept, classes, _loss(estimator, coef_rows), header, names)
-
-
-def _loss(estimator: Any, coef: Any) -> str:
-    """Return the loss: a parameter of the engine's estimators, implied by the drop-ins."""
-    loss = getattr(estimator, "loss", None)
-    if loss is not None:
-        return str(loss)
-    if not is_classifier(estimator):
-        return "squared"
-    return "multinomial" if len(coef) > 1 else "logistic"
+    return FittedModel(coef_rows, intercept, classes, estimator._loss_name(), header, names)
 
 
 def _header(estimator: Any) -> dict[str, Any]:
@@ -74,10 +64,11 @@ def _header(estimator: Any) -> dict[str, Any]:
         "status": getattr(estimator, "status_", None),
         "objective": getattr(estimator, "objective_", None),
         "dual_gap": getattr(estimator, "dual_gap_", None),
+        "loss_param": get_loss(
+            estimator._loss_name(), getattr(estimator, "loss_param", None)
+        ).param,
+        "scale": getattr(estimator, "scale_", None),
     }
-    loss = getattr(estimator, "loss", None)
-    if loss is not None:
-        found["loss_param"] = get_loss(loss, estimator.loss_param).param
     n_iter = getattr(estimator, "n_iter_", None)
     if n_iter is not None:
         found["n_iter"] = int(np.max(n_iter))

@@ -30,7 +30,7 @@ def sklearn_twin(model: FittedModel) -> Any:
     coef, intercept = model.coef.copy(), model.intercept.copy()
     if model.classes is None:
         return _regressor(model, coef, intercept)
-    if model.loss in ("squared_hinge", "smoothed_hinge"):
+    if model.loss in ("squared_hinge", "smoothed_hinge", "hinge"):
         return _fill(_linear_svc(model), model, coef, intercept)
     if len(model.classes) == 2 and len(coef) == 2:
         # Two softmax outputs: scikit-learn stores their difference.
@@ -42,11 +42,21 @@ def sklearn_twin(model: FittedModel) -> Any:
 
 def _regressor(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArray[Any]) -> Any:
     """Return Ridge, Lasso or ElasticNet, whichever has the penalty; SGDRegressor for Huber."""
-    from sklearn.linear_model import ElasticNet, Lasso, Ridge
+    from sklearn._loss import HalfPoissonLoss
+    from sklearn.linear_model import ElasticNet, Lasso, PoissonRegressor, Ridge
 
     alpha, l1_ratio = model.header.get("alpha"), model.header.get("l1_ratio") or 0.0
     with_intercept = _has_intercept(model)
-    if model.loss == "huber" and len(coef) == 1 and model.header.get("target_ndim", 1) == 1:
+    single = len(coef) == 1 and model.header.get("target_ndim", 1) == 1
+    if model.loss == "poisson":
+        if not single:
+            raise ValueError("scikit-learn's PoissonRegressor has one target")
+        given = {} if alpha is None else {"alpha": alpha}
+        twin = PoissonRegressor(fit_intercept=with_intercept, **given)
+        twin = _fill(twin, model, coef[0], intercept[0])
+        twin._base_loss = HalfPoissonLoss()  # what its predict asks for the link
+        return twin
+    if model.loss == "huber" and single:
         return _fill(_sgd(model), model, coef[0], intercept)
     if l1_ratio == 0.0:
         total = _total_penalty(model)
@@ -59,7 +69,7 @@ def _regressor(model: FittedModel, coef: npt.NDArray[Any], intercept: npt.NDArra
             l1_ratio=l1_ratio,
             fit_intercept=with_intercept,
         )
-    if len(coef) == 1 and model.header.get("target_ndim", 1) == 1:
+    if single:
         return _fill(twin, model, coef[0], intercept[0])
     return _fill(twin, model, coef, intercept)
 
@@ -85,7 +95,10 @@ def _linear_svc(model: FittedModel) -> Any:
 
     if model.loss == "smoothed_hinge":  # not among scikit-learn's: it predicts, a refit differs
         return LinearSVC(loss="hinge", fit_intercept=_has_intercept(model))
-    return LinearSVC(C=_inverse_strength(model), fit_intercept=_has_intercept(model))
+    # a refit penalises the intercept
+    return LinearSVC(
+        loss=model.loss, C=_inverse_strength(model), fit_intercept=_has_intercept(model)
+    )
 
 
 def _logistic(model: FittedModel) -> Any:

@@ -105,7 +105,7 @@ class FittedModel:
         y : ndarray of shape (n_samples,), or (n_samples, n_outputs) for several targets
         """
         if self.classes is None:
-            return self.decision_function(X)
+            return LOSSES[self.loss].response(self.decision_function(X))
         scores = self._scores(X)
         if scores.shape[1] == 1:
             best = (scores[:, 0] > 0).astype(np.intp)

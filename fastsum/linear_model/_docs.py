@@ -10,13 +10,16 @@ import re
 from typing import TypeVar
 
 PARAMETERS = {
-    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge", "smoothed_hinge"}, \
-default="logistic"
+    "loss_classifier": """loss : {"logistic", "multinomial", "squared_hinge", "smoothed_hinge", \
+"hinge"}, default="logistic"
     Loss of one row. More than two classes: "multinomial" couples them by a softmax, the others
-    fit one problem a class against the rest.""",
-    "loss_regressor": """loss : {"squared", "huber"}, default="squared"
+    fit one problem a class against the rest. "hinge" has a kink, and solvers whose steps are made
+    of a curvature refuse it.""",
+    "loss_regressor": """loss : {"squared", "huber", "poisson"}, default="squared"
     Loss of one row with residual r = x . w + b - y: r^2 / 2, or the same up to |r| = delta and
-    delta (|r| - delta / 2) beyond.""",
+    delta (|r| - delta / 2) beyond; or half the Poisson deviance of a count y >= 0 from its mean
+    exp(x . w + b), which `predict` returns and which needs "auto" or a solver with a line
+    search.""",
     "loss_param_classifier": """loss_param : float, default=None
     The parameter of the loss: gamma > 0 of "smoothed_hinge", the width of the margins between
     0 loss and a slope of 1 (None is 1). The other losses have none.""",

@@ -105,7 +105,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         self.n_iter_: Any = result.n_iter
 
     def predict(self, X: Any) -> Array:
-        """Predicted targets x . w + b.
+        """Predicted targets: x . w + b, or its exponential for counts.
 
         Parameters
         ----------
@@ -117,8 +117,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions.
         """
-        margins = self._margins(X)
-        return margins.ravel() if self.coef_.ndim == 1 else margins
+        mean: Array = LOSSES[self._loss_name()].response(self._margins(X))
+        return mean.ravel() if self.coef_.ndim == 1 else mean
 
     @property
     def sparse_coef_(self) -> Any:

@@ -58,6 +58,13 @@ class Method(ABC):
         """What the problem lacks for this method, or an empty string."""
         return ""
 
+    def dual(self, state: State) -> npt.NDArray[np.float64] | None:
+        """A dual point (n, K) that suits the state better than the derivatives there, or None.
+
+        For losses with kinks, where a derivative does not tell the slope that is optimal.
+        """
+        return None
+
     @abstractmethod
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """A fresh state at weights W."""
@@ -78,10 +85,6 @@ class Method(ABC):
 
         The weights of `columns` (K,) have been moved to where these were computed.
         """
-
-    def dual(self, state: State) -> npt.NDArray[np.float64] | None:
-        """A dual point (n, K) that suits the state better than the derivatives there, or None."""
-        return None
 
     def slow_down(self, factor: float) -> None:  # noqa: B027 (a method may have no step)
         """Takes steps of `factor` times the theory's, after those made the objective rise."""
@@ -111,6 +114,11 @@ class PerSampleMethod(Method):
     gradient: ClassVar[tuple[str, float]]  # the state array of the average gradient, and its sign
     tilt: Weights | None = None  # (d + 1, K), added to every average gradient
     threaded: ClassVar[bool] = False  # whether the kernel makes its steps by n_threads
+
+    @staticmethod
+    def missing(problem: Problem) -> str:
+        """A finite curvature, which the step size of theory needs."""
+        return "" if problem.loss.smooth else no_curvature(problem)
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -278,6 +286,11 @@ class PerSampleMethod(Method):
         r = u if problem.sample_weight is None else u * problem.sample_weight[:, None]
         gradient = problem.rows.transposed(r, self.n_threads) / problem.total_weight
         return self.gradient_rows(u, gradient)
+
+
+def no_curvature(problem: Problem) -> str:
+    """Says that the loss lacks the finite curvature that step sizes are made of."""
+    return f"loss={problem.loss.name!r} has no finite curvature, and its steps are made of that"
 
 
 def table_bytes(problem: Problem) -> int:

@@ -37,7 +37,8 @@ def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
     method = SOLVERS[name]
     missing = method.missing(problem)
     if missing:
-        able = [n for n, other in SOLVERS.items() if not other.missing(problem)]
+        able = [Auto.name] if Auto.serves(problem) else []
+        able += [n for n, other in SOLVERS.items() if not other.missing(problem)]
         raise ValueError(
             f"solver={method.name!r} cannot serve this problem: {missing}. Solvers that can: {able}"
         )

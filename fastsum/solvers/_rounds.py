@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fastsum.certificate import Certificate, Certifier
 from fastsum.prepare import Prepared
 from fastsum.result import Status
@@ -11,7 +9,7 @@ from fastsum.solvers._driver import Run
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers.auto import Auto
-from fastsum.solvers.phases._phase import Phase
+from fastsum.solvers.phases._round import make_round
 
 
 class Rounds(Run):
@@ -61,8 +59,7 @@ class Rounds(Run):
         if status is None and self.passes >= max_iter:
             status = Status.MAX_ITER
         while status is None:
-            phase = self.method.next()
-            status = self._round(phase, max_iter - self.passes)
+            status = self._round(max_iter - self.passes)
             self._count_progress()
             status = status or self._reached()
             self._record()
@@ -82,23 +79,17 @@ class Rounds(Run):
         self.tol = tol
         return self._reached()
 
-    def _round(self, phase: Phase, budget: int) -> Status | None:
-        """A better point by the phase; problems that it made worse stay where they were."""
-        start, here = self.state["weights"], self.certificate
-        W, passes = phase.improve(start, here, self.target(), budget)
+    def _round(self, budget: int) -> Status | None:
+        """A better point by the next phase."""
+        phase, W, there, passes = make_round(
+            self.method,
+            self.certifier,
+            self.state["weights"],
+            self.certificate,
+            self.target(),
+            budget,
+        )
         self.state["passes"] += passes
-        there = self.certifier(W)
-        with np.errstate(invalid="ignore"):
-            rounding = self.certifier.rounding * np.abs(here.objective)
-            better = there.objective <= here.objective + rounding
-        if not better.all():
-            columns = np.repeat(~better, self.problem.columns.n_outputs)
-            W[:, columns] = start[:, columns]
-            there = self.certifier(W)
-        elif (dual := phase.dual()) is not None:
-            there = self.certifier.with_dual(W, there, dual, self.target())
-        gain = float((here.objective - there.objective).sum())
-        self.method.saw(phase, gain, float(there.objective.sum()), ~better, self.target())
         self.phase = phase.name
         return self._accept(W, there)
 

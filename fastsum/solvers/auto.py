@@ -27,6 +27,7 @@ from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
 from fastsum.solvers.phases.row_sample import RowSample
 from fastsum.solvers.phases.row_space import RowSpaceNewton
+from fastsum.solvers.phases.smoothing import Smoothing
 from fastsum.solvers.phases.working_set import WorkingSet
 
 # Epochs of SVRG stop when one gains more than this share of what the one before did: the ratio of
@@ -57,6 +58,10 @@ class Auto:
         self._phases: dict[type[Phase], Phase] = {}
         self._arguments = problem, certifier, n_threads
         self._last_gain, self._idle = np.inf, 0
+        if problem.loss.kinked:
+            self._phases[Smoothing] = Smoothing(
+                problem, certifier, n_threads, lambda p, c: Auto(p, c, n_threads, seed)
+            )
         self._separate_l1 = WorkingSet.serves(problem)
         self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
@@ -90,6 +95,8 @@ class Auto:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        if problem.loss.kinked and not (problem.penalty.alpha > 0).all():
+            return False  # no gap, and no gradient that would tell
         sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)
         return sets or not problem.l1.any()
 
@@ -100,6 +107,8 @@ class Auto:
 
     def next(self) -> Phase:
         """The phase that goes on from here."""
+        if self.problem.loss.kinked:
+            return self._phase(Smoothing)
         if self._sample_first:
             self._sample_first = False
             return self._phase(RowSample)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.linear_model
+import sklearn.svm
 from sklearn.linear_model._base import LinearClassifierMixin
 
 import fastsum
@@ -177,6 +178,19 @@ class ElasticNetCV(Peer, fastsum.ElasticNetCV):
     upstream = sklearn.linear_model.ElasticNetCV
 
 
-PLAIN = (LogisticRegression, Ridge, Lasso, ElasticNet)
+class LinearSVC(Peer, fastsum.LinearSVC):
+    upstream = sklearn.svm.LinearSVC
+
+
+class PoissonRegressor(Peer, fastsum.PoissonRegressor):
+    upstream = sklearn.linear_model.PoissonRegressor
+    _get_loss = upstream._get_loss  # private; the tests make their optima with it
+
+
+class HuberRegressor(Peer, fastsum.HuberRegressor):
+    upstream = sklearn.linear_model.HuberRegressor
+
+
+PLAIN = (LogisticRegression, Ridge, Lasso, ElasticNet, LinearSVC, PoissonRegressor, HuberRegressor)
 WITH_CV = (LogisticRegressionCV, RidgeCV, LassoCV, ElasticNetCV)
 OURS = {c.__name__: c for c in (*PLAIN, *WITH_CV)}

@@ -9,12 +9,12 @@ import sys
 import tomllib
 from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
-import sklearn.linear_model
+import sklearn
 from peer_suite.shims import ALIASES, OURS, SOLVERS, running
 from sklearn.base import BaseEstimator
 
@@ -22,6 +22,7 @@ TABLE = tomllib.loads((Path(__file__).parent / "table.toml").read_text())
 REASONS, DEFAULTS = TABLE.pop("reasons"), TABLE.pop("defaults")
 FIXTURE = type(pytest.fixture(lambda: None, name="any"))
 PACKAGE = "sklearn.linear_model.tests"
+ELSEWHERE = {"test_glm": "sklearn.linear_model._glm.tests", "test_svm": "sklearn.svm.tests"}
 
 
 def reason(entry: dict[str, Any]) -> str | None:
@@ -36,16 +37,22 @@ def class_name(module: str) -> str:
 
 def load(module_name: str) -> ModuleType:
     """An own copy of an upstream module, with our classes where it imports theirs."""
-    full_name = f"{PACKAGE}.{module_name}"
+    full_name = f"{ELSEWHERE.get(module_name, PACKAGE)}.{module_name}"
     importlib.import_module(full_name)  # so that what it imports in turn sees no substitute
     spec = importlib.util.find_spec(full_name)
     module = importlib.util.module_from_spec(spec)
     with ExitStack() as patches:
         for name, substitute in OURS.items():
-            private = sys.modules[getattr(sklearn.linear_model, name).__module__]
-            for place in (sklearn.linear_model, private):  # older tests import from either
+            private = sys.modules[substitute.upstream.__module__]
+            public = importlib.import_module(private.__name__.split("._")[0])
+            for place in (public, private):  # older tests import from either
                 patches.enter_context(mock.patch.object(place, name, substitute))
         spec.loader.exec_module(module)
+    if hasattr(module, "svm"):  # where the bodies look their classes up
+        module.svm = SimpleNamespace(**{**vars(module.svm), "LinearSVC": OURS["LinearSVC"]})
+    for name, value in list(vars(module).items()):
+        if isinstance(value, FIXTURE):
+            setattr(module, name, with_our_params(value))
     # The marks have been made; what follows is seen by the bodies.
     references = {"test_logistic": ("newton-cholesky",), "test_ridge": ("svd",)}.get(
         module_name, ()
@@ -55,6 +62,16 @@ def load(module_name: str) -> ModuleType:
     for supported in ("SPARSE_SOLVERS_WITH_INTERCEPT", "SPARSE_SOLVERS_WITHOUT_INTERCEPT"):
         setattr(module, supported, tuple(ALIASES))
     return module
+
+
+def with_our_params(fixture: Any) -> Any:
+    """The fixture without the params whose estimators are all scikit-learn's."""
+    marker = fixture._fixture_function_marker
+    if marker.params is None:
+        return fixture
+    rows = [value if isinstance(value, tuple) else (value,) for value in marker.params]
+    kept = [value for value, row in zip(marker.params, rows, strict=True) if concerns_us(row)]
+    return pytest.fixture(params=kept)(fixture._fixture_function)
 
 
 def tests_of(name: str) -> dict[str, Any]:

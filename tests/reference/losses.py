@@ -108,6 +108,36 @@ class SmoothedHinge:
         return np.where((a >= 0) & (a <= 1), self.gamma * a**2 / 2 - a, np.inf)
 
 
+class Hinge:
+    @staticmethod
+    def value(y, z):
+        return np.maximum(1 - y * z[:, 0], 0.0)
+
+    @staticmethod
+    def derivative(y, z):
+        return np.where(y * z[:, 0] < 1, -y, 0.0)[:, None]
+
+    @staticmethod
+    def conjugate(y, u):
+        a = -y * u[:, 0]
+        return np.where((a >= 0) & (a <= 1), -a, np.inf)
+
+
+class Poisson:
+    @staticmethod
+    def value(y, z):
+        return np.exp(z[:, 0]) - y * z[:, 0] + _xlogx(y) - y
+
+    @staticmethod
+    def derivative(y, z):
+        return np.exp(z) - y[:, None]
+
+    @staticmethod
+    def conjugate(y, u):
+        m = u[:, 0] + y
+        return _xlogx(m) - _xlogx(y) - u[:, 0]
+
+
 class _FromRegistry:
     def __init__(self, loss):
         self._loss = loss
@@ -129,6 +159,8 @@ FORMULAS = {
     "squared_hinge": SquaredHinge,
     "huber": Huber,
     "smoothed_hinge": SmoothedHinge,
+    "hinge": Hinge,
+    "poisson": Poisson,
 }
 # The smoothness constants of eq. (3).
 CURVATURE = {

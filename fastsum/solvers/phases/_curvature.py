@@ -39,7 +39,8 @@ class RaisedCurvature:
 
     def shorten(self, worse: npt.NDArray[np.bool_]) -> None:
         """Steps of the problems `worse` (B,) were too long: rows of labels move by about R next."""
-        if self.problem.loss.domain == "sign":
+        loss = self.problem.loss
+        if loss.domain == "sign" or not loss.smooth:
             self._radius[worse] = np.minimum(self._radius[worse], RADIUS) / GROWTH
 
     def __call__(self, certificate: Certificate) -> FloatArray:
@@ -58,9 +59,10 @@ class RaisedCurvature:
             raise_own_class(problem, c, self.certifier.derivatives, self._radius)
             return c
         slope = np.abs(self.certifier.derivatives)
-        first = slope.max(axis=0) / L
+        first = slope.max(axis=0) / L if problem.loss.smooth else RADIUS
         shorter = np.minimum(self._radius / GROWTH, np.maximum(first, 1e-300))
-        self._radius = np.where(stuck, shorter, GROWTH * self._radius)
+        with np.errstate(over="ignore"):  # inf is no bound
+            self._radius = np.where(stuck, np.maximum(shorter, 1e-300), GROWTH * self._radius)
         if not np.isfinite(self._radius).any():
             return c
         slope /= self._radius

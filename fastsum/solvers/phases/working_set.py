@@ -194,7 +194,8 @@ class WorkingSet(Phase):
     def _screen(self, state: _State, score: FloatArray, b: int, gap: float) -> None:
         """Drops columns that are zero in every minimiser."""
         state.calls += 1
-        if state.calls < SCREEN_FROM or not gap < 0.25 * state.screened:
+        known = self.problem.loss.smooth and gap < 0.25 * state.screened
+        if state.calls < SCREEN_FROM or not known:
             return  # a short fit has no use for it
         state.screened = gap
         problem = self.problem
