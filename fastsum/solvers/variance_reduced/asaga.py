@@ -32,4 +32,4 @@ class Asaga(Saga):
 
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
-        self._work = np.empty(5 * problem.K * self.n_threads)
+        self._work = np.empty(10 * problem.K * self.n_threads)
