@@ -139,6 +139,17 @@ void point_saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     const int64_t i = a.order[t];  // sampled row
     const auto row = X.row(i);
 
+    if constexpr (Rows::kSparse)  // where those of the next row lie
+      if (t + 1 < a.n_steps) {
+        const auto next = X.row(a.order[t + 1]);
+        for (int64_t p = 0; p < next.size; ++p) {
+          const int64_t j = next.index(p);
+          __builtin_prefetch(a.visits + j);
+          __builtin_prefetch(W + j * K);
+          __builtin_prefetch(G + j * K);
+        }
+      }
+
     // the columns of the row as the steps so far have left them
     if constexpr (Rows::kSparse)
       for (int64_t p = 0; p < row.size; ++p) {
