@@ -40,6 +40,8 @@ class Loss(ABC):
         Largest |l'|; inf if there is none.
     default_param : float or None
         The parameter taken if none is given; None if the loss has no parameter.
+    piecewise_quadratic : bool
+        True if its second derivative is 0 or L.
     has_probabilities : bool
         True if the loss is the negative log-likelihood of a probability model.
     """
@@ -48,6 +50,7 @@ class Loss(ABC):
     domain: ClassVar[str]
     default_param: ClassVar[float | None] = None
     lipschitz: float = np.inf
+    piecewise_quadratic: ClassVar[bool] = False
     has_probabilities: ClassVar[bool] = False
 
     def __init__(self, param: float | None = None):
@@ -137,6 +140,7 @@ class Squared(_RealLoss):
     """
 
     name = "squared"
+    piecewise_quadratic = True
 
 
 class _SignLoss(Loss):
@@ -203,6 +207,7 @@ class SquaredHinge(_SignLoss):
     """
 
     name = "squared_hinge"
+    piecewise_quadratic = True
 
 
 class Huber(_RealLoss):
@@ -214,6 +219,7 @@ class Huber(_RealLoss):
     """
 
     name = "huber"
+    piecewise_quadratic = True
     default_param = 1.35
 
     def __init__(self, param: float | None = None):
@@ -234,6 +240,7 @@ class SmoothedHinge(_SignLoss):
     """
 
     name = "smoothed_hinge"
+    piecewise_quadratic = True
     default_param = 1.0
     lipschitz = 1.0
 

@@ -90,6 +90,7 @@ struct StepArgs {
   const double* per_row[2];     // (n_rows,) each, as the solver's header lists them
   int64_t* visits;              // (d,) of lazy updates: the step that last changed a column
   int64_t time;                 // steps made before the first of this call
+  int32_t n_threads;            // of a solver that has several; work is (n_threads, 5 K) then
 };
 
 // One call of coordinate descent on a quadratic (descent.hpp).

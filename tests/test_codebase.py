@@ -331,10 +331,10 @@ def test_pinned_tools_agree():
 
 
 def test_cited_equations_exist():
-    """docs/maths.md numbers its equations 1 to 19, and the sources cite no other."""
+    """Each number of an equation of docs/maths.md is given once, and the sources cite no other."""
     maths = (ROOT / "docs" / "maths.md").read_text(encoding="utf-8")
     numbers = [int(n) for n in re.findall(r"(?:\\tag\{|^\| \()(\d+)[})]", maths, re.M)]
-    assert sorted(numbers) == list(range(1, 21))
+    assert sorted(numbers) == sorted(set(numbers)) and set(numbers) >= set(range(1, 21))
     for path in [*source_files(".py", ".pyx", ".pxd"), *CPP]:
         for line in path.read_text(encoding="utf-8").splitlines():
             cited = re.findall(r"\((\d+)\)", line[line.index("eq. (") :]) if "eq. (" in line else []

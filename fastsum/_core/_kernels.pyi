@@ -114,6 +114,7 @@ def steps(
     sequences: tuple[Array, ...] = (),
     visits: Array | None = None,
     time: int = 0,
+    n_threads: int = 1,
     per_row: tuple[Array, ...] = (),
 ) -> None: ...
 def csr_fault(indptr: Array, indices: Array, n_rows: int, n_cols: int) -> tuple[int, int]: ...

@@ -295,7 +295,7 @@ def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):
 def steps(int32_t solver, Block block, Task task, int64_t first_row, order, double total_weight,
           q, double q_uniform, density, scale, double intercept_curvature, step, l1, l2,
           tuple vectors, tuple tables, work, tuple parameters=(), tuple sequences=(), visits=None,
-          int64_t time=0, tuple per_row=()):
+          int64_t time=0, int32_t n_threads=1, tuple per_row=()):
     """Steps of solver number `solver` on the rows `order` (int64) of the block.
 
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
@@ -303,7 +303,8 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
     step, l1 and l2 (K,) of the block's dtype; work (10 K,) float64; a vector or table may be None
     if the solver allows it. parameters (K,) and sequences of any size, float64, are read only;
     visits (d,) int64 and `time`, the steps made before, belong to lazy updates; per_row (n,)
-    float64 is read only. The kernel is called once where there are no rows.
+    float64 is read only. Solvers that have several threads make them in n_threads parts, each with
+    10 K of work. The kernel is called once where there are no rows.
     """
     cdef int64_t n_steps = order.shape[0], K = task.K, d = block.raw.n_cols
     cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
@@ -331,7 +332,8 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
         a.tables[slot] = address(tables[slot], width * task.n_rows * K, True)
         if a.tables[slot] != NULL:
             a.tables[slot] = <char*>a.tables[slot] + width * first_row * K
-    a.work = <double*>address(work, 8 * 10 * K, True)
+    a.work = <double*>address(work, 8 * 10 * K * n_threads, True)
+    a.n_threads = n_threads
     for slot in range(len(parameters)):
         a.parameters[slot] = <const double*>address(parameters[slot], 8 * K)
     for slot in range(len(sequences)):

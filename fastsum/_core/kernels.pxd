@@ -53,6 +53,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const double* per_row[2]
         int64_t* visits
         int64_t time
+        int32_t n_threads
 
     cdef struct DescentArgs:
         int64_t p

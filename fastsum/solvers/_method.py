@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -108,6 +108,9 @@ class PerSampleMethod(Method):
     sequences: ClassVar[tuple[str, ...]] = ()
     per_row: ClassVar[tuple[str, ...]] = ()
     step_share: ClassVar[float] = 1 / 3  # gamma max_i q_i L_i
+    gradient: ClassVar[tuple[str, float]]  # the state array of the average gradient, and its sign
+    tilt: Weights | None = None  # (d + 1, K), added to every average gradient
+    threaded: ClassVar[bool] = False  # whether the kernel makes its steps by n_threads
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.n_threads = problem, n_threads
@@ -155,31 +158,40 @@ class PerSampleMethod(Method):
             self._steps(state, block, order)
         state["rng"] = self._rng_mark = rng_state(rng)
 
-    def stretch(self, state: State, n_steps: int) -> None:
-        """The next n_steps steps, for methods that end a pass or a round within a drawn pass.
+    def drawn(self, state: State) -> list[tuple[int, Order]]:
+        """The pass under way, for methods whose own passes or rounds end within one.
 
-        state["ahead"] counts the rows of the last pass drawn that are still to be visited; until
-        they are, state["rng"] is as before the draw, and a resumed fit draws the pass again.
+        state["ahead"] counts its rows that are still to be visited; until none is, state["rng"] is
+        as before the draw, and a resumed fit draws the pass again.
         """
+        if self._pass is None or self._pass[0] is not state["rng"]:
+            rng = rng_from_state(state["rng"])
+            self._pass = (state["rng"], self.sampler.draw(rng, 1), rng_state(rng))
+        if state["ahead"] == 0:
+            state["ahead"] = self.sampler.n_active
+        return self._pass[1]
+
+    def upcoming(self, state: State, n_rows: int) -> Iterator[tuple[int, Order]]:
+        """The next n_rows rows to visit, by block."""
         n = self.sampler.n_active
-        while n_steps > 0:
-            if self._pass is None or self._pass[0] is not state["rng"]:
-                rng = rng_from_state(state["rng"])
-                parts = self.sampler.draw(rng, 1)
-                self._pass = (state["rng"], parts, rng_state(rng))
-            _, parts, after = self._pass
-            begin = n - state["ahead"] if state["ahead"] else 0
-            end = min(n, begin + n_steps)
-            first = 0
+        while n_rows > 0:
+            parts = self.drawn(state)
+            begin, first = n - state["ahead"], 0
+            end = min(n, begin + n_rows)
             for block, order in parts:
                 mine = order[max(0, begin - first) : max(0, end - first)]
                 if mine.size:
-                    self._steps(state, block, mine)
+                    yield block, mine
                 first += len(order)
-            n_steps -= end - begin
+            n_rows -= end - begin
             state["ahead"] = n - end
-            if end == n:
-                state["rng"] = after
+            if end == n and self._pass is not None:
+                state["rng"] = self._pass[2]
+
+    def stretch(self, state: State, n_steps: int) -> None:
+        """The next n_steps steps of the kernel."""
+        for block, order in self.upcoming(state, n_steps):
+            self._steps(state, block, order)
 
     def _steps(self, state: State, block: int, order: Order) -> None:
         """One step of the kernel for each of the rows `order` of a block."""
@@ -206,6 +218,7 @@ class PerSampleMethod(Method):
             self._numbers(state, self.sequences),
             state.get("visits"),
             state.get("time", 0),
+            self.n_threads if self.threaded else 1,
             self._numbers(state, self.per_row),
         )
         if "time" in state:
@@ -227,7 +240,15 @@ class PerSampleMethod(Method):
         """The gradient (d, K) with the intercept's, (1/S) sum_i s_i u_i, as its last row."""
         s, S = self.problem.sample_weight, self.problem.total_weight
         last = derivatives.sum(axis=0) if s is None else s @ derivatives
-        return np.vstack([gradient, last / S]).astype(self.problem.dtype)
+        rows: Weights = np.vstack([gradient, last / S]).astype(self.problem.dtype)
+        return rows if self.tilt is None else rows + self.tilt
+
+    def tilt_by(self, state: State, change: Weights) -> None:
+        """Adds the gradient `change` of a linear function to that of the loss."""
+        name, sign = self.gradient
+        state[name] += sign * change
+        if self.tilt is not None:
+            self.tilt += change
 
     def new_vector(self) -> Weights:
         """A (d + 1, K) state array of zeros."""

@@ -9,7 +9,7 @@
 namespace fastsum::FASTSUM_LEVEL {
 
 inline constexpr double kRootSlack = 0.01;  // of the bracket: it may end at the root itself
-inline constexpr double kRounding = 4.0 * 2.220446049250313e-16;
+inline constexpr double kRounding = 16.0 * 2.220446049250313e-16;
 inline constexpr int kExactSteps = 100, kHalvings = 30;
 
 // v and h are l' and l'' at z; the root is found within `error` of |t - z|, or to rounding, in at

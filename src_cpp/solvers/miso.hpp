@@ -28,7 +28,7 @@ void miso_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   T* scalars = sweep.table(0);
   const double *theta = a.parameters[0], *rho = a.parameters[1];
   double one_column[4];
-  double* u = Wide ? a.work : one_column;   // l'(x_i' w)
+  double* u = Wide ? a.work : one_column;  // l'(x_i' w)
   T* change = reinterpret_cast<T*>(u + K);  // -s_i/S delta_i (u - a_i)
 
   for (int64_t t = 0; t < a.n_steps; ++t) {

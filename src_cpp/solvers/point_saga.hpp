@@ -39,13 +39,26 @@ struct PointSaga {
       const T gamma = sweep.step[0], step = gamma * T(change[0]);
       const bool bent = sweep.l1[0] != 0;
       T margin = 0, square = 0;
+      if (!bent) {  // the prox is a factor
+        T average = 0;
+#pragma omp simd reduction(+ : margin, square, average)
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p);
+          margin += x * W[j];
+          average += x * G[j];
+          square += x * x;
+        }
+        margin = sweep.shrink(margin - gamma * average - step * square, gamma, 0, 0);
+      } else {
 #pragma omp simd reduction(+ : margin, square)
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p);
-        const T w = sweep.shrink(W[j] - step * x - gamma * G[j], gamma, j, 0);
-        margin += x * w;
-        square += bent && w == 0 ? T(0) : x * x;
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p);
+          const T w = sweep.shrink(W[j] - step * x - gamma * G[j], gamma, j, 0);
+          margin += x * w;
+          square += w == 0 ? T(0) : x * x;
+        }
       }
       z[0] = double(margin);
       q[0] = double(square);

@@ -271,7 +271,8 @@ void test_penalty(const Kernels& k, int64_t K, int32_t dtype) {
   check_close(slope, want_slope, "penalty_terms: subgradient");
 }
 
-// Steps of a solver from a random state: weights and state arrays after them.
+// Steps of a solver from a random state: weights and state arrays after them. Every slot holds
+// something, vector 0 five vectors; sequence 0 is that of solvers/lazy.hpp.
 std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const Axis& a,
                             bool stored) {
   const int64_t n = m.n, d = m.d, K = a.B * a.C;
@@ -280,12 +281,23 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   Labels labels(a, n, true);
   std::vector<int64_t> order;
   for (int64_t t = 0; t < 3 * n; ++t) order.push_back(t * 7 % n);
-  std::vector<double> q(n), work(10 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
+  std::vector<double> q(n), work(11 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
   for (double& x : q) x = double(n) + random();
   for (double& x : D) x = 2 + random();
   Typed density(D, dtype), gamma(step, dtype), first(l1, dtype), second(l2, dtype);
-  Typed W(draw(random, (d + 1) * K), dtype), G(draw(random, (d + 1) * K), dtype);
-  Typed snapshot(draw(random, (d + 1) * K), dtype), table(draw(random, n * K), dtype);
+  Typed W(draw(random, 5 * (d + 1) * K), dtype), G(draw(random, (d + 1) * K), dtype);
+  Typed table(draw(random, n * K), dtype);
+  std::vector<Typed> more(6, Typed(draw(random, (d + 1) * K), dtype));
+  const std::vector<double> parameter(K, 0.01);
+  std::vector<double> sequence;
+  for (int64_t r = 0; r < 256 + n; ++r)
+    for (int64_t k = 0; k < K; ++k) {
+      const double m_steps = double(r < 256 ? r : 256 * (r - 256));
+      const double power = std::pow(1 + step[k] * l2[k], -m_steps);
+      sequence.insert(sequence.end(), {power, (1 - power) / (step[k] * l2[k])});
+    }
+  sequence.resize(8 * (258 + n) * K, 0.5);  // that of solvers/katyusha.hpp is longer
+  std::vector<int64_t> visits(d);
   StepArgs s{};
   s.columns = labels.columns;
   s.order = order.data();
@@ -299,14 +311,23 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   s.l2 = second.data();
   s.vectors[0] = W.data();
   s.vectors[1] = G.data();
-  s.vectors[2] = stored ? nullptr : snapshot.data();
+  for (int slot = 0; slot < 6; ++slot) s.vectors[2 + slot] = more[slot].data();
+  for (const double*& x : s.parameters) x = parameter.data();
+  s.sequences[0] = sequence.data();
+  s.visits = visits.data();
+  s.n_threads = 1;
   s.tables[0] = stored ? table.data() : nullptr;
+  Typed second_table(draw(random, n * K), dtype), first_table(draw(random, n * K), dtype);
+  if (!s.tables[0] && solver >= 2) s.tables[0] = first_table.data();
+  s.tables[1] = second_table.data();
+  const std::vector<double> norms(n, 1.0);
+  s.per_row[0] = norms.data();
   s.work = work.data();
   check(k.steps(solver, &m.block, &s) == kOk, "steps status");
   std::vector<double> out = W.values();
   for (const Typed* x : {&G, &table}) {
-    const std::vector<double> more = x->values();
-    out.insert(out.end(), more.begin(), more.end());
+    const std::vector<double> values = x->values();
+    out.insert(out.end(), values.begin(), values.end());
   }
   for (double x : out) check(std::isfinite(x), "steps: not finite");
   return out;

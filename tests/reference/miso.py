@@ -42,7 +42,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             y = point(z, centre)
         u = a.derivatives([i], X[[i]] @ y)
         delta = theta / t.p[i]
-        # z_i <- (1 - delta) z_i + delta (y - grad f_i(y) / mu), grad f_i = l_i' x_i + mu (y - centre)
+        # z_i <- (1 - delta) z_i + delta (y - grad f_i(y) / mu)
         z[i] = (1 - delta) * z[i] + delta * (y - centre - (X[[i]].T @ u / mu + (y - centre)))
         y = point(z, centre)
         path.append(np.vstack([y[:-1], c * y[-1:]]))

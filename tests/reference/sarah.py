@@ -15,18 +15,18 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     m = int((a.s > 0).sum())
     w, b = start[:-1].astype(float), start[-1].astype(float)
     path = [np.vstack([w, b])]
-    for step, i in enumerate(order):
+    for step in range(len(order)):
         if step % m == 0:
             weighted = a.s[:, None] * a.derivatives(slice(None), a.X @ w + b) / a.S
             v, v_b = a.X.T @ weighted, weighted.sum(axis=0)
         else:
-            x, last = a.X[[row]], path[-2]
-            difference = a.derivatives([row], x @ w + b)
-            difference = difference - a.derivatives([row], x @ last[:-1] + last[-1])
-            v = v + t.q[row] * x.T @ difference
-            v_b = v_b + t.q[row] * difference[0]
+            before = order[step - 1]  # drawn for the gradient at this point
+            x, last = a.X[[before]], path[-2]
+            difference = a.derivatives([before], x @ w + b)
+            difference = difference - a.derivatives([before], x @ last[:-1] + last[-1])
+            v = v + t.q[before] * x.T @ difference
+            v_b = v_b + t.q[before] * difference[0]
         w = prox(w - gamma * v, gamma, a.l1, a.l2)
         b = b - gamma * t.c2 * v_b
-        row = i  # drawn for the gradient at the new point
         path.append(np.vstack([w, b]))
     return np.array(path)

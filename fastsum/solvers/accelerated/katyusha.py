@@ -157,7 +157,9 @@ class Katyusha(Svrg):
         """Sum of r^i over i < n_steps, (K,)."""
         rate = np.log(self.decay)
         part = 1 - self.decay
-        return np.divide(-np.expm1(n_steps * rate), part, out=n_steps + 0 * part, where=part > 0)
+        out: FloatArray = n_steps + 0 * part
+        np.divide(-np.expm1(n_steps * rate), part, out=out, where=part > 0)
+        return out
 
     def _average(self, state: State) -> Weights:
         """The average of the y of an epoch with weights r^-k, from that of the z: eq. (42)."""
@@ -167,4 +169,5 @@ class Katyusha(Svrg):
         first, z, snapshot, last = (p.astype(np.float64) for p in (state["first"], *points))
         average = self.tau1 * z / total + self.tau2 * snapshot
         average += rho / r * (r**m * first - last) / total
-        return (average / (1 - rho / r)).astype(self.problem.dtype)
+        result: Weights = (average / (1 - rho / r)).astype(self.problem.dtype)
+        return result

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsum.sampling import rng_from_state, rng_state
 from fastsum.solvers._method import State, Weights
-from fastsum.solvers.accelerated.katyusha import Y, Katyusha
+from fastsum.solvers.accelerated.katyusha import Katyusha, Y
 
 
 class LKatyusha(Katyusha):

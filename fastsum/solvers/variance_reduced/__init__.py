@@ -1,6 +1,7 @@
 """Per-sample methods that converge linearly: their directions lose their variance."""
 
 from fastsum.solvers._method import Method
+from fastsum.solvers.variance_reduced.asaga import Asaga
 from fastsum.solvers.variance_reduced.l_svrg import LSvrg
 from fastsum.solvers.variance_reduced.miso import Miso
 from fastsum.solvers.variance_reduced.sag import Sag
@@ -17,4 +18,5 @@ METHODS: tuple[type[Method], ...] = (
     SvrgBB,
     Sarah,
     Miso,
+    Asaga,
 )

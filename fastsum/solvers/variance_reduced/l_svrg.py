@@ -1,9 +1,9 @@
-"""L-SVRG (Hofmann, Lucchi, Lacoste-Julien, McWilliams, NIPS 2015; Kovalev, Horvath, Richtarik,
-ALT 2020). The steps are those of src_cpp/solvers/svrg.hpp.
+"""L-SVRG (Hofmann et al., NIPS 2015; Kovalev, Horvath, Richtarik, ALT 2020).
+
+The steps are those of src_cpp/solvers/svrg.hpp.
 """
 
 from __future__ import annotations
-
 
 import numpy as np
 

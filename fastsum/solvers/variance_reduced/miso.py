@@ -40,6 +40,7 @@ class Miso(PerSampleMethod):
 
     name = "miso"
     vectors = ("weights", "dual_sum", "centre")
+    gradient = ("dual_sum", -1.0)
     tables = ("scalars",)
     parameters = ("theta", "rho")
     step_share: ClassVar[float] = 1 / 2

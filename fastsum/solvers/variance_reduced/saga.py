@@ -33,6 +33,7 @@ class Saga(PerSampleMethod):
 
     name = "saga"
     vectors = ("weights", "average_gradient")
+    gradient = ("average_gradient", 1.0)
     tables = ("table",)
 
     def __init__(self, problem: Problem, **options: object):

@@ -5,6 +5,8 @@ The inner steps are in src_cpp/solvers/svrg.hpp.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +35,8 @@ class Svrg(PerSampleMethod):
 
     name = "svrg"
     cycle = 1 + INNER_PASSES
-    vectors = ("weights", "full_gradient", "snapshot_weights")
+    vectors: ClassVar[tuple[str, ...]] = ("weights", "full_gradient", "snapshot_weights")
+    gradient = ("full_gradient", 1.0)
     tables = ("snapshot_derivatives",)
 
     def __init__(self, problem: Problem, **options: object):
