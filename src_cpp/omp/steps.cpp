@@ -1,8 +1,8 @@
 // The per-sample solvers of one CPU level; compiled like level.cpp, whose head says what is allowed.
 #include "../kernels.hpp"
 #include "../solvers/acc_prox_svrg.hpp"
-#include "../solvers/asaga.hpp"
 #include "../solvers/apcg.hpp"
+#include "../solvers/asaga.hpp"
 #include "../solvers/katyusha.hpp"
 #include "../solvers/miso.hpp"
 #include "../solvers/point_saga.hpp"

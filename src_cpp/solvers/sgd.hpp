@@ -30,7 +30,7 @@ void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
   T *W = sweep.vector(0), *mean = sweep.vector(1), *velocity = sweep.vector(2);
   const double *a_k = a.parameters[0], *p_k = a.parameters[1], *factor = a.parameters[5];
   const double made = a.parameters[2][0], beta = a.parameters[4][0];
-  const int64_t batch = Search ? 1 : int64_t(a.parameters[3][0]);
+  const int64_t batch = !Search && a.parameters[3][0] > 1 ? int64_t(a.parameters[3][0]) : 1;
   int64_t* const visits = a.visits;
   double *z = a.work, *trial = z + K, *eta = trial + K;
   double *longest = a.work + 8 * K, *gathered = longest + K;

@@ -281,7 +281,7 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   Labels labels(a, n, true);
   std::vector<int64_t> order;
   for (int64_t t = 0; t < 3 * n; ++t) order.push_back(t * 7 % n);
-  std::vector<double> q(n), work(10 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
+  std::vector<double> q(n), work(11 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
   for (double& x : q) x = double(n) + random();
   for (double& x : D) x = 2 + random();
   Typed density(D, dtype), gamma(step, dtype), first(l1, dtype), second(l2, dtype);
@@ -317,6 +317,11 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   s.visits = visits.data();
   s.n_threads = 1;
   s.tables[0] = stored ? table.data() : nullptr;
+  Typed second_table(draw(random, n * K), dtype), first_table(draw(random, n * K), dtype);
+  if (!s.tables[0] && solver >= 2) s.tables[0] = first_table.data();
+  s.tables[1] = second_table.data();
+  const std::vector<double> norms(n, 1.0);
+  s.per_row[0] = norms.data();
   s.work = work.data();
   check(k.steps(solver, &m.block, &s) == kOk, "steps status");
   std::vector<double> out = W.values();

@@ -43,7 +43,8 @@ def length(slope):
 def iterates(problem, order, *, sampling="blocks", start=None):
     """Weights (len(order) + 1, d + 1, K) after each pass; the first one only looks."""
     a = arrays_of(problem)
-    top = curvature(a.kind) * (a.s @ (a.X**2).sum(axis=1)) / a.S
+    mean = a.s @ a.X / a.S if a.fit_intercept else 0.0
+    top = curvature(a.kind) * (a.s @ ((a.X - mean) ** 2).sum(axis=1)) / a.S
 
     def gradient(w):
         z = a.X @ w

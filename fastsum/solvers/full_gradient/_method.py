@@ -14,6 +14,8 @@ from fastsum.sampling import rng_state
 from fastsum.solvers._full_pass import FloatArray, FullPass
 from fastsum.solvers._method import SMALLEST, Method, State, Weights
 
+ROUNDING = 1e-12  # of a mean of squares that cancel
+
 
 class FullGradientMethod(Method):
     """Methods of full gradients: state["unseen"] asks for the first one, a pass of its own.
@@ -22,14 +24,19 @@ class FullGradientMethod(Method):
     ----------
     full : FullPass
     top : float
-        L_loss mean ||x_i||^2, which no curvature of the loss exceeds.
+        L_loss mean ||x_i - mean||^2, which no curvature at the best intercept exceeds; without one
+        L_loss mean ||x_i||^2.
     """
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.step_size = problem, step_size
         self.full = FullPass(problem, n_threads)
         norms = problem.rows.squared_norms(n_threads)
-        top = problem.loss.curvature * float(np.average(norms, weights=problem.sample_weight))
+        size = float(np.average(norms, weights=problem.sample_weight))
+        if problem.fit_intercept:
+            mean = self.full.gradient(np.ones((problem.rows.n_rows, 1)))
+            size = max(size - float((mean**2).sum()), ROUNDING * size)
+        top = problem.loss.curvature * size
         self.top = top if top > SMALLEST else 1.0
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
