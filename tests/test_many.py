@@ -16,7 +16,7 @@ from problems import (
 from reference import certificate as reference
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsum import minimize
+from fastsum import linear_model, minimize
 from fastsum import prepare as preparing
 from fastsum.certificate import Certifier
 from fastsum.solvers import _path
@@ -264,3 +264,17 @@ def test_a_budget_bounds_what_is_solved_at_a_time(capsys):
         solve_many(problems, n_jobs=2, memory_budget=one - 1)
     with pytest.raises(ValueError, match="memory_budget must be a positive number of bytes"):
         solve_many(problems, memory_budget=0)
+
+
+@pytest.mark.parametrize("name", ["LogisticRegressionCV", "LassoCV", "ElasticNetCV", "RidgeCV"])
+def test_estimators_keep_to_their_budget(name, capsys):
+    rng = np.random.default_rng(12)
+    X = rng.standard_normal((60, 4))
+    y = (X[:, 0] > 0).astype(int) if name.startswith("Logistic") else X[:, 0]
+    estimator = getattr(linear_model, name)
+    estimator(cv=3, n_jobs=2, verbose=1, memory_budget=1e6).fit(X, y)
+    assert "2 at a time" in capsys.readouterr().err
+    with pytest.raises(MemoryError, match="memory_budget"):
+        estimator(cv=3, memory_budget=1e3).fit(X, y)
+    with pytest.raises(ValueError, match="memory_budget"):
+        estimator(cv=3, memory_budget=-1.0).fit(X, y)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from numbers import Number
+from numbers import Number, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.metrics import log_loss, make_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -35,6 +35,7 @@ CV_CONSTRAINTS: Constraints = {
     "cv": ["cv_object"],
     "solver": [StrOptions(set(SOLVER_NAMES))],
     "selection_rule": [StrOptions({"best", "one_standard_error"})],
+    "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
 }
 
 

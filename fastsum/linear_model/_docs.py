@@ -82,6 +82,9 @@ PARAMETERS = {
     "selection_rule": """selection_rule : {"best", "one_standard_error"}, default="best"
     The point with the best mean score, or the strongest penalty of the same l1_ratio whose mean
     score is within one standard error of the best.""",
+    "memory_budget": """memory_budget : float, default=None
+    Bytes that the fits of the folds may take; it bounds how many are made at a time, and
+    `verbose=1` shows what they take. None is a quarter of the machine's memory.""",
     "intercept_scaling": """intercept_scaling : float, default=1
     Only 1 has a meaning here: the intercept is never penalised.""",
 }

@@ -151,6 +151,7 @@ def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Resul
         n_jobs=n_jobs if head.n_jobs is None else head.n_jobs,
         random_state=head.random_state,
         verbose=int(head.verbose),
+        memory_budget=getattr(head, "memory_budget", None),
     )
     # Null models of the same rows are one model, though rounding may tell them apart.
     null: dict[int, Any] = {}

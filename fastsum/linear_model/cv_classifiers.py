@@ -73,6 +73,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
     use_legacy_attributes : bool, default=False
         Only False has a meaning here.
     <p:selection_rule>
+    <p:memory_budget>
 
     Attributes
     ----------
@@ -152,6 +153,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         random_state: Any = None,
         use_legacy_attributes: Any = False,
         selection_rule: str = "best",
+        memory_budget: float | None = None,
     ):
         self.Cs = Cs
         self.l1_ratios = l1_ratios
@@ -171,6 +173,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.random_state = random_state
         self.use_legacy_attributes = use_legacy_attributes
         self.selection_rule = selection_rule
+        self.memory_budget = memory_budget
 
     def _strengths(self, total_weight: float) -> tuple[float, float]:
         return 1.0 / (self.C_ * total_weight), self.l1_ratio_

@@ -158,6 +158,7 @@ class LassoCV(SquaredErrorCV):
     <p:selection>
     <p:solver>
     <p:selection_rule>
+    <p:memory_budget>
 
     Attributes
     ----------
@@ -205,6 +206,7 @@ class LassoCV(SquaredErrorCV):
         selection: str = "cyclic",
         solver: str = "auto",
         selection_rule: str = "best",
+        memory_budget: float | None = None,
     ):
         self.eps = eps
         self.alphas = alphas
@@ -221,6 +223,7 @@ class LassoCV(SquaredErrorCV):
         self.selection = selection
         self.solver = solver
         self.selection_rule = selection_rule
+        self.memory_budget = memory_budget
 
 
 @documented
@@ -249,6 +252,7 @@ class ElasticNetCV(SquaredErrorCV):
     <p:selection>
     <p:solver>
     <p:selection_rule>
+    <p:memory_budget>
 
     Attributes
     ----------
@@ -304,6 +308,7 @@ class ElasticNetCV(SquaredErrorCV):
         selection: str = "cyclic",
         solver: str = "auto",
         selection_rule: str = "best",
+        memory_budget: float | None = None,
     ):
         self.l1_ratio = l1_ratio
         self.eps = eps
@@ -321,3 +326,4 @@ class ElasticNetCV(SquaredErrorCV):
         self.selection = selection
         self.solver = solver
         self.selection_rule = selection_rule
+        self.memory_budget = memory_budget

@@ -70,6 +70,7 @@ class RidgeCV(CrossValidated, Ridge):
     <p:n_jobs>
     <p:verbose>
     <p:selection_rule>
+    <p:memory_budget>
 
     Attributes
     ----------
@@ -130,6 +131,7 @@ class RidgeCV(CrossValidated, Ridge):
         n_jobs: int | None = None,
         verbose: int = 0,
         selection_rule: str = "best",
+        memory_budget: float | None = None,
     ):
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -145,6 +147,7 @@ class RidgeCV(CrossValidated, Ridge):
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.selection_rule = selection_rule
+        self.memory_budget = memory_budget
 
     def _strengths(self, total_weight: float) -> tuple[Any, Any]:
         return self.alpha_ / total_weight, 0.0

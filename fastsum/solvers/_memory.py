@@ -41,7 +41,7 @@ class Footprint:
         # a path keeps its points, and those of the one before
         return cls(data, len(problems) * weights, DATA * data + in_flight + 2 * longest * weights)
 
-    def at_a_time(self, n_threads: int, budget: int | None) -> int:
+    def at_a_time(self, n_threads: int, budget: float | None) -> int:
         """How many paths of `n_threads` fit into the budget.
 
         Raises
@@ -68,7 +68,7 @@ class Footprint:
         """Bytes with so many paths at a time."""
         return self.shared + self.results + at_a_time * self.path
 
-    def sentence(self, at_a_time: int, budget: int | None) -> str:
+    def sentence(self, at_a_time: int, budget: float | None) -> str:
         """What is shown before the run."""
         limit = default_budget() if budget is None else budget
         return (
@@ -89,6 +89,6 @@ def default_budget() -> int:
     return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def megabytes(n_bytes: int) -> str:
+def megabytes(n_bytes: float) -> str:
     """A number of bytes for people."""
     return f"{n_bytes / 1e6:,.1f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"

@@ -41,7 +41,7 @@ def solve_many(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
-    memory_budget: int | None = None,
+    memory_budget: float | None = None,
 ) -> list[Result]:
     """Minimises problems that differ in weights and penalty only, each to its own certificate.
 
@@ -58,7 +58,7 @@ def solve_many(
         As in `minimize`, for each problem.
     verbose : int, default=0
         1 shows what memory the run takes, about, and a progress bar over the problems.
-    memory_budget : int, default=None
+    memory_budget : float, default=None
         Bytes that the results and all that is made on the way may take: it bounds how many paths
         are solved at a time. None is a quarter of the machine's memory.
 
@@ -120,7 +120,7 @@ class _SideBySide:
         max_iter: int,
         n_threads: int,
         seed: int,
-        memory_budget: int | None,
+        memory_budget: float | None,
     ):
         self._problems, self._tol, self._max_iter, self._seed = problems, tol, max_iter, seed
         self._paths = _paths(problems)
