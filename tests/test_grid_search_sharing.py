@@ -43,10 +43,11 @@ def test_foreign_estimators_are_fitted_by_scikit_learn(solved):
     assert_same(fast, plain, atol=0)
     nested = FastGridSearchCV(GridSearchCV(fastsum.Ridge(), {"alpha": [1.0]}), {"cv": [2, 3]})
     nested.fit(X, TARGET)
+    assert solved["shared"] == []
     # class_weight alone is not enough: the estimator must have an alpha or C of its own
     own_grid = fastsum.LogisticRegressionCV(Cs=[0.1, 1.0], **TIGHT)
     assert_same(*searches(own_grid, {"class_weight": [None, "balanced"]}, X, BINARY, cv=3))
-    assert solved["shared"] == []
+    assert set(solved["shared"]) == {10}  # its own 5 folds and 2 Cs
 
 
 class Powers(fastsum.Ridge):
