@@ -47,8 +47,7 @@ def test_foreign_estimators_are_fitted_by_scikit_learn(solved):
     # class_weight alone is not enough: the estimator must have an alpha or C of its own
     own_grid = fastsum.LogisticRegressionCV(Cs=[0.1, 1.0], **TIGHT)
     assert_same(*searches(own_grid, {"class_weight": [None, "balanced"]}, X, BINARY, cv=3))
-    fits = 2 * (3 * 2 + 1)  # each of both searches solves its own 5 folds of 2 strengths
-    assert solved["shared"] == [5 * 2] * fits
+    assert set(solved["shared"]) == {10}  # its own 5 folds and 2 Cs
 
 
 class Powers(fastsum.Ridge):
