@@ -153,6 +153,9 @@ struct Axis {
   double param = 0.375;
 };
 
+// Whether labels of a loss are >= 0.
+bool counts(int32_t loss) { return !std::strcmp(loss_name(loss), "poisson"); }
+
 std::vector<Axis> axes() {
   std::vector<Axis> out;
   for (int32_t loss = 0; loss < num_losses(); ++loss) {
@@ -161,7 +164,7 @@ std::vector<Axis> axes() {
       continue;
     }
     out.push_back({loss, 1, 1, kShared});
-    out.push_back({loss, 3, 1, kOneVsRest});
+    if (!counts(loss)) out.push_back({loss, 3, 1, kOneVsRest});
     out.push_back({loss, 2, 1, kMulti});
   }
   return out;
@@ -174,7 +177,8 @@ struct Labels {
     Random random;
     const int64_t width = a.kind == kMulti ? a.B : 1;
     for (int64_t e = 0; e < n * width; ++e)
-      y.push_back(a.kind == kOneVsRest || a.C > 1 ? double(e % 3) : (e % 3 ? 1.0 : -1.0));
+      y.push_back(a.kind == kOneVsRest || a.C > 1 || counts(a.loss) ? double(e % 3)
+                                                                    : (e % 3 ? 1.0 : -1.0));
     for (int64_t i = 0; i < n; ++i) s.push_back(i % 5 ? 1.5 + random() : 0.0);
     columns = {a.B, a.C, {y.data(), width, a.kind}, weighted ? s.data() : nullptr, a.loss, a.param};
   }
@@ -346,6 +350,7 @@ void test_level(const Kernels& k, const Kernels& base) {
       }
       for (const Axis& a : axes())
         for (int32_t solver = 0; solver < num_solvers(); ++solver) {
+          if (!std::isfinite(loss_curvature(a.loss, a.param))) continue;  // no step serves it
           context = std::string(k.level) + " " + solver_name(solver) + " " + loss_name(a.loss) +
                     " storage " + std::to_string(storage) + " dtype " + std::to_string(dtype);
           const double tol = dtype == kFloat64 ? 1e-12 : 1e-4;
