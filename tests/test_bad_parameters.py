@@ -7,7 +7,8 @@ from estimator_cases import NAMES, X, labels
 from sklearn.exceptions import NotFittedError
 
 import fastsum
-from fastsum.solvers import _method, saga
+from fastsum.solvers import _method
+from fastsum.solvers.variance_reduced import saga
 
 ESTIMATORS = [getattr(fastsum, name) for name in NAMES]
 each_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda c: c.__name__)
