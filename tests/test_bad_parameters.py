@@ -42,7 +42,7 @@ OUT_OF_RANGE = [
     ("random_state", "seed"),
     ("warm_start", 3),
     ("verbose", -1),
-    ("solver", "lbfgs"),
+    ("solver", "newton-cg"),
     ("sampling", "random"),
     ("step_size", 0.0),
     ("class_weight", "even"),
@@ -144,7 +144,7 @@ def test_no_labels():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"solver": "lbfgs"}, r"solver='lbfgs' is unknown; choose one of \['auto', 'saga', 'svrg'"),
+        ({"solver": "newton-cg"}, r"solver='newton-cg' is unknown; choose one of \['auto', 'saga', 'svrg'"),
         ({"sampling": "random"}, "sampling='random' is unknown; choose one of .*'blocks'"),
         ({"tol": -1.0}, "tol must be a finite number >= 0"),
         ({"tol": np.nan}, "tol must be a finite number >= 0"),

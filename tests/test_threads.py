@@ -98,7 +98,7 @@ def kernel_calls():
     block, task = problem.rows.blocks[0], problem.task
     W, z, one = np.zeros((d + 1, 1)), np.zeros((n, 1)), np.ones(1)
     order, vector = np.arange(n), np.zeros((d + 1, 1))
-    tail = (W, vector), (np.zeros((n, 1)),), np.empty(5)
+    tail = (W, vector), (np.zeros((n, 1)),), np.empty(10)
 
     def steps(solver):
         return lambda: _kernels.steps(
