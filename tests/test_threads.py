@@ -164,7 +164,7 @@ def long_calls():
     table, weights, G = np.zeros((2, 1)), np.zeros((d + 1, 1)), np.zeros((d + 1, 1))
 
     def steps(solver):
-        rate, tail = 1e-6 * one, ((weights, G), (table,), np.empty(5))
+        rate, tail = 1e-6 * one, ((weights, G), (table,), np.empty(10))
         _kernels.steps(
             _registry.solver_registry()[solver], small, pair, 0, order, 2.0, None, 2.0, None, None,
             0.0, rate, 0 * one, one, *tail,
