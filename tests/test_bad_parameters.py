@@ -144,7 +144,10 @@ def test_no_labels():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"solver": "newton-cg"}, r"solver='newton-cg' is unknown; choose one of \['auto', 'saga', 'svrg'"),
+        (
+            {"solver": "newton-cg"},
+            r"solver='newton-cg' is unknown; choose one of \['auto', 'saga', 'svrg'",
+        ),
         ({"sampling": "random"}, "sampling='random' is unknown; choose one of .*'blocks'"),
         ({"tol": -1.0}, "tol must be a finite number >= 0"),
         ({"tol": np.nan}, "tol must be a finite number >= 0"),

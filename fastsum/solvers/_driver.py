@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsum.certificate import EPS, Certificate, Certifier
+from fastsum.certificate import EPS, TINY, Certificate, Certifier
 from fastsum.prepare import unprepared
 from fastsum.problem import Problem
 from fastsum.result import Status
@@ -203,7 +203,9 @@ class Run:
         if (dual := self.method.dual(self.state)) is not None:
             lent, W = (dual, np.zeros_like(certificate.gap)), self.state["weights"]
             certificate = self.certifier.with_dual(W, certificate, lent, 0.5 * certificate.gap)
-        limit = (RISEN if self.mend else DIVERGED) * self.reference
+        # a method without a step to shorten converges, however high it climbs on the way
+        most = np.inf if not self.method.takes_step else RISEN if self.mend else DIVERGED
+        limit = most * np.maximum(self.reference, TINY)
         if not certificate.finite or (certificate.objective > limit).any():
             return Status.DIVERGED
         return self._judge(certificate)
