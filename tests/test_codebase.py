@@ -218,8 +218,9 @@ CPP = sorted(
 
 
 def per_level_sources():
-    """Return the sources compiled once per CPU level: two .cpp files and what they include."""
-    todo, seen = [ROOT / "src_cpp" / "omp" / name for name in ("level.cpp", "steps.cpp")], set()
+    """Return the sources compiled once per CPU level: the .cpp files and what they include."""
+    names = ("level.cpp", "hot.cpp", "family.cpp")
+    todo, seen = [ROOT / "src_cpp" / "omp" / name for name in names], set()
     while todo:
         path = todo.pop().resolve()
         if path in seen:

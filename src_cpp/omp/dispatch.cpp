@@ -116,7 +116,6 @@ double penalty_point(int32_t what, double x, double l1, double l2, double t) noe
 static const char* const kSolverNames[] = {
 #define FASTSUM_SOLVER(name, function) #name,
 #include "../solvers.def"
-#undef FASTSUM_SOLVER
 };
 int32_t num_solvers() noexcept { return sizeof(kSolverNames) / sizeof(kSolverNames[0]); }
 const char* solver_name(int32_t id) noexcept { return kSolverNames[id]; }

@@ -19,7 +19,7 @@
 
 namespace fastsum::FASTSUM_LEVEL {
 
-// In steps.cpp, compiled beside this file.
+// In hot.cpp, compiled beside this file.
 Status steps(int32_t solver, const RowBlock* block, const StepArgs* a);
 
 static Status epoch(const RowBlock* block, const EpochArgs* a) {
