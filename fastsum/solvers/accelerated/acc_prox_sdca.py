@@ -23,7 +23,8 @@ class AccProxSdca(AcceleratedCenters, Sdca):
     Problem: the dual of (1).  Step: eq. (50), (51) with kappa = max_i L_i / n - l2, a pass for
     each centre, and one more for each factor of 300 of kappa / l2; then y = x + beta (x - x_old),
     eq. (52).  Rate: linear, n + sqrt(n max_i L_i / l2) steps, times a logarithm of their quotient,
-    for a digit; where the rows are easy, max_i L_i <= n l2, it is SDCA.  Memory: that of SDCA and one more (d + 1, K) vector.
+    for a digit; where the rows are easy, max_i L_i <= n l2, it is SDCA.  Memory: that of SDCA and
+    one more (d + 1, K) vector.
 
     Without an l2 part (l1 alone, alpha = 0) kappa = max_i L_i / n and beta is that of Nesterov's
     sequence with restarts, O(1 / t^2).
