@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastsum.problem import Problem
 from fastsum.solvers._method import Method, PerSampleMethod, State, Weights
+from fastsum.solvers._proximal_point import rounds_of_subproblem
 from fastsum.solvers.variance_reduced.miso import Miso
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,7 +41,8 @@ class Catalyst(Method):
     weight : float
         Of L / (n + 1) in kappa.
     budget : int
-        Rounds (cycles) of it on a subproblem.
+        Rounds (cycles) of it on a subproblem; as many again for each factor of 300 of kappa / mu,
+        the logarithm of the rate.
     """
 
     name = "catalyst"
@@ -64,7 +66,8 @@ class Catalyst(Method):
         total = self._mu + self.kappa
         self._q = np.divide(self._mu, total, out=np.ones_like(total), where=total > 0)
         self._first = np.where(self._mu > 0, np.sqrt(self._q), GOLDEN)
-        self.cycle = self.budget * self.inner.cycle  # type: ignore[misc]
+        rounds = self.budget * rounds_of_subproblem(kappa, mu)
+        self.cycle = rounds * self.inner.cycle  # type: ignore[misc]
 
     @classmethod
     def missing(cls, problem: Problem) -> str:
