@@ -90,7 +90,7 @@ def test_no_penalty_ends_stationary(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_refined_and_warm_starts(name):
     problem = random_problem(3, "logistic", "one_vs_rest", storage="csr", alpha=1e-3)
-    first = fastsum.minimize(problem, name, tol=1e-10, max_iter=3000)
+    first = fastsum.minimize(problem, name, tol=1e-10, max_iter=3000, refine=True)
     assert first.status is Status.CONVERGED
     start = (first.coef, first.intercept)
     again = fastsum.minimize(problem, name, tol=1e-9, max_iter=400, init=start, refine=False)
