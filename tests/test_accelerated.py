@@ -45,8 +45,9 @@ def test_acceleration_where_the_condition_number_is_100_n(loss):
         assert passes(problem, name) <= passes(problem, "miso") / 2, name
 
 
-@pytest.mark.parametrize("inner", [Saga, Svrg])
-@pytest.mark.parametrize("name", ["catalyst", "qning"])
+@pytest.mark.parametrize(
+    ("name", "inner"), [("catalyst", Saga), ("catalyst", Svrg), ("qning", Svrg)]
+)
 def test_ahead_of_what_is_wrapped(name, inner, monkeypatch):
     problem = ill_conditioned()
     monkeypatch.setattr(SOLVERS[name], "inner", inner)
