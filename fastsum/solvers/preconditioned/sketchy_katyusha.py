@@ -33,7 +33,7 @@ class SketchyKatyusha(Sketchy):
     @staticmethod
     def missing(problem: Problem) -> str:
         """As the others, and an l2 penalty."""
-        if not (problem.l2 > 0).all():
+        if not (problem.mu > 0).all():
             return "it needs an l2 penalty, whose strong convexity sets its momentum"
         return Sketchy.missing(problem)
 
