@@ -67,8 +67,8 @@ struct Kernels {
   // value_k += h(w), gap_k += h(w) + h*(c v) - c w v, subgradient_k += squared distance of v to
   // the subdifferential of h at w.
   Status (*penalty_terms)(int32_t dtype, int64_t n_cols, int64_t K, const void* W, const double* v,
-                          const double* l1, const double* l2, const double* own,
-                          const double* c, double* value, double* gap, double* subgradient);
+                          const double* l1, const double* l2, const double* own, const double* c,
+                          double* value, double* gap, double* subgradient);
 
   // Working sets, sparse storages only: column j of X is column place[j] of the copy, none where
   // that is negative. counts_i <- stored values that row i keeps; then indices, ascending in each

@@ -76,7 +76,8 @@ inline double fenchel_young(double w, double v, double l1, double l2,
   l2 *= own.factor;
   const double best = best_within(v, l1, l2, own);
   if (std::fabs(best) == HUGE_VAL || w < own.lower || w > own.upper) return HUGE_VAL;
-  const double rest = v - l2 * best, r = clip(rest, -l1, l1);
+  const double rest = v - l2 * best;
+  const double r = best > 0 ? l1 : best < 0 ? -l1 : clip(v, -l1, l1);
   const bool pressed = best == own.lower || best == own.upper;
   const double linear = l1 * std::fabs(w) - r * w, off = w - best;
   const double normal = pressed ? (rest - r) * -off : 0.0;  // else the rounding of 0

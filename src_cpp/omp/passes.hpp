@@ -228,8 +228,7 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
 template <class T>
 inline void penalty_terms_typed(int64_t n_cols, int64_t K, const T* W, const double* v,
                                 const double* l1, const double* l2, const double* own_,
-                                const double* c, double* value, double* gap,
-                                double* subgradient) {
+                                const double* c, double* value, double* gap, double* subgradient) {
   const auto* own = reinterpret_cast<const OwnPenalty<double>*>(own_);
   for (int64_t j = 0; j < n_cols; ++j) {
     for (int64_t k = 0; k < K; ++k) {
@@ -250,9 +249,8 @@ inline void penalty_terms_typed(int64_t n_cols, int64_t K, const T* W, const dou
 }
 
 inline Status penalty_terms(int32_t dtype, int64_t n_cols, int64_t K, const void* W,
-                            const double* v, const double* l1, const double* l2,
-                            const double* own, const double* c, double* value, double* gap,
-                            double* subgradient) {
+                            const double* v, const double* l1, const double* l2, const double* own,
+                            const double* c, double* value, double* gap, double* subgradient) {
   if (dtype == kFloat64)
     penalty_terms_typed(n_cols, K, static_cast<const double*>(W), v, l1, l2, own, c, value, gap,
                         subgradient);

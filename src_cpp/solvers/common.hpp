@@ -10,15 +10,19 @@ namespace fastsum::FASTSUM_LEVEL {
 
 inline constexpr int64_t kFar = 16, kNear = 6;  // prefetch distances in rows, measured
 
-// The penalty of one column of weights with its numbers at hand, for loops over features.
+// prox_{tau h}(v) of feature j with its numbers at hand, for loops over features; eq. (4): the same
+// penalty for all; eq. (66): with what each has of its own.
 template <class T>
 struct Shrink {
-  T l1, l2, ridge;
-  const OwnPenalty<T>* own;  // null: that of all features is the same
+  T l1, l2;
+  T operator()(T v, T tau, int64_t /*j*/) const { return prox(v, tau * l1, tau * l2); }
+};
 
-  // prox_{tau h}(v) of feature j                                                 eq. (4), (66)
+template <class T>
+struct OwnShrink {
+  T l1, l2, ridge;
+  const OwnPenalty<T>* own;
   T operator()(T v, T tau, int64_t j) const {
-    if (!own) return prox(v, tau * l1, tau * l2);
     const OwnPenalty<T>& c = own[j];
     const T shrunk = prox(v, tau * c.factor * l1, tau * (c.factor * l2 + ridge));
     return clip(shrunk, c.lower, c.upper);
@@ -34,8 +38,8 @@ struct Sweep {
   const BoundLoss loss;
   const int64_t K, d;
   const double mean;  // 1 / S
-  const T* density;   // P_j D_j; null means all ones
-  const T* scale;     // P_j; null means all ones
+  const T* density;  // P_j D_j; null means all ones
+  const T* scale;  // P_j; null means all ones
   const T *step, *l1, *l2;
   const OwnPenalty<T>* own;  // per feature; null where all have the same penalty
   const T* ridge;
@@ -66,9 +70,19 @@ struct Sweep {
   T PD(int64_t j) const { return density ? density[j] : T(1); }
   T P(int64_t j) const { return scale ? scale[j] : T(1); }
 
-  Shrink<T> penalty_of(int64_t k) const { return {l1[k], l2[k], own ? ridge[k] : T(0), own}; }
+  // f(the prox of column k): loops over features are compiled for both kinds.
+  template <class F>
+  void with_shrink(int64_t k, F&& f) const {
+    if (own)
+      f(OwnShrink<T>{l1[k], l2[k], ridge[k], own});
+    else
+      f(Shrink<T>{l1[k], l2[k]});
+  }
   // prox_{tau h}(v) of coefficient j of column k: how a solver of w meets the penalty, eq. (4).
-  T shrink(T v, T tau, int64_t j, int64_t k) const { return penalty_of(k)(v, tau, j); }
+  T shrink(T v, T tau, int64_t j, int64_t k) const {
+    return own ? OwnShrink<T>{l1[k], l2[k], ridge[k], own}(v, tau, j)
+               : prox(v, tau * l1[k], tau * l2[k]);
+  }
   // argmin_w h(w) + rho / 2 w^2 - v w: how one whose w follows from a dual v does.
   T best(T v, T rho, int64_t j, int64_t k) const {
     if (!own) return conjugate_slope(v, l1[k], l2[k] + rho);

@@ -173,17 +173,20 @@ void katyusha_dense(const Rows& X, const Katyusha<false, Rows>& s) {
     double change = double(margin), u, scratch[2];
     s.change(row, i, &change, &u, scratch);
     const T step = alpha * T(change);
-    margin = 0;
-#pragma omp simd reduction(+ : margin)
-    for (int64_t j = 0; j < s.d; ++j) {
-      const T moved = s.sweep.shrink(z[j] - step * row.value(j) - alpha * g[j], alpha, j, 0);
-      const T pull = tau2 * snapshot[j];
-      const T coupled = tau1 * moved + pull + rho * y[j];
-      z[j] = moved;
-      y[j] = coupled;
-      sum[j] = r * sum[j] + moved;
-      margin += next.value(j) * (tau1 * moved + pull + rho * coupled);
-    }
+    s.sweep.with_shrink(0, [&](const auto shrink) {
+      T ahead = 0;
+#pragma omp simd reduction(+ : ahead)
+      for (int64_t j = 0; j < s.d; ++j) {
+        const T moved = shrink(z[j] - step * row.value(j) - alpha * g[j], alpha, j);
+        const T pull = tau2 * snapshot[j];
+        const T coupled = tau1 * moved + pull + rho * y[j];
+        z[j] = moved;
+        y[j] = coupled;
+        sum[j] = r * sum[j] + moved;
+        ahead += next.value(j) * (tau1 * moved + pull + rho * coupled);
+      }
+      margin = ahead;
+    });
     s.intercept(&change);
   }
 }

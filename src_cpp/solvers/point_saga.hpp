@@ -59,14 +59,19 @@ struct PointSaga {
         }
         margin = sweep.shrink(margin - gamma * average - step * square, gamma, 0, 0);
       } else {
-#pragma omp simd reduction(+ : margin, square)
-        for (int64_t p = 0; p < row.size; ++p) {
-          const int64_t j = row.index(p);
-          const T x = row.value(p);
-          const T w = sweep.shrink(W[j] - step * x - gamma * G[j], gamma, j, 0);
-          margin += x * w;
-          square += give(w, j, 0) * x * x;
-        }
+        sweep.with_shrink(0, [&](const auto shrink) {
+          T sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum, squares)
+          for (int64_t p = 0; p < row.size; ++p) {
+            const int64_t j = row.index(p);
+            const T x = row.value(p);
+            const T w = shrink(W[j] - step * x - gamma * G[j], gamma, j);
+            sum += x * w;
+            squares += give(w, j, 0) * x * x;
+          }
+          margin = sum;
+          square = squares;
+        });
       }
       z[0] = double(margin);
       q[0] = double(square);
@@ -174,13 +179,15 @@ void point_saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_j <- prox_{gamma h}(w_j - gamma (change x_ij + g_j)), g_j <- g_j + p_i change x_ij eq. (44)
     if constexpr (!Wide) {
       const T gamma = sweep.step[0], change_0 = T(change[0]), share = T(inverse * change[0]);
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p);
-        W[j] = sweep.shrink(W[j] - gamma * (change_0 * x + G[j]), gamma, j, 0);
-        G[j] += share * x;
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p);
+          W[j] = shrink(W[j] - gamma * (change_0 * x + G[j]), gamma, j);
+          G[j] += share * x;
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

@@ -157,14 +157,16 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_{t+1} and g on the columns of the row                                         eq. (54)
     if constexpr (!Wide) {
       const T keep = T(alpha[0]), r = T(rate[0]), change_0 = T(change[0]), share_0 = T(u[0]);
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p), w = W[j];
-        W[j] = sweep.shrink(keep * w - r * (G[j] + change_0 * x), r, j, 0);
-        last[j] = w;
-        G[j] += share_0 * x;
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p), w = W[j];
+          W[j] = shrink(keep * w - r * (G[j] + change_0 * x), r, j);
+          last[j] = w;
+          G[j] += share_0 * x;
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

@@ -48,16 +48,16 @@ void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g_j)), x_ij != 0    eq. (11), (12)
     // g_j <- g_j + share x_ij                                                     eq. (13)
     if constexpr (!Wide) {
-      const T gamma = step[0];
-      const Shrink<T> shrink = sweep.penalty_of(0);
-      const T change_0 = change[0], share_0 = share[0];
+      const T gamma = step[0], change_0 = change[0], share_0 = share[0];
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p), tau = gamma * sweep.PD(j);
-        W[j] = shrink(W[j] - gamma * sweep.P(j) * change_0 * x - tau * G[j], tau, j);
-        G[j] += share_0 * x;
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p), tau = gamma * sweep.PD(j);
+          W[j] = shrink(W[j] - gamma * sweep.P(j) * change_0 * x - tau * G[j], tau, j);
+          G[j] += share_0 * x;
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

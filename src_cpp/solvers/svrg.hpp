@@ -49,13 +49,14 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g~_j)), x_ij != 0   eq. (12), (14)
     if constexpr (!Wide) {
       const T gamma = step[0], change_0 = change[0];
-      const Shrink<T> shrink = sweep.penalty_of(0);
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T tau = gamma * sweep.PD(j), rate = gamma * sweep.P(j);
-        W[j] = shrink(W[j] - rate * change_0 * row.value(p) - tau * G[j], tau, j);
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T tau = gamma * sweep.PD(j), rate = gamma * sweep.P(j);
+          W[j] = shrink(W[j] - rate * change_0 * row.value(p) - tau * G[j], tau, j);
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

@@ -70,7 +70,7 @@ class SketchyKatyusha(Sketchy):
 
     def _step(self, state: State, ids: npt.NDArray[np.int64], batch: Rows) -> None:
         W, y, z = state["weights"], state["y"], state["z"]
-        l2, n = self.problem.l2, self.sampler.n_active
+        l2, n = self.problem.mu, self.sampler.n_active
         L = self._smoothness(state)
         sigma = l2 / self._rho / L
         theta1 = np.minimum(np.sqrt(2 / 3 * sigma * n / self._batch), 0.5)
