@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fastsum._core import _kernels
 from fastsum.intercept import best_shift_at_kinks, best_shift_of_coupled, best_shift_of_each
 from fastsum.margin_size import MarginSize
+from fastsum.penalties import Own
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
@@ -160,8 +161,7 @@ class Certifier:
                 terms = terms + self._loss_gap(self._shift, scale, self.derivatives) / S
             gap = np.fmin(gap, terms)
         objective = self._mean_loss + penalty
-        penalised = self.problem.penalty.alpha > 0
-        own_gap = np.where(penalised, gap, np.inf)
+        own_gap = np.where(self.problem.certified, gap, np.inf)
         self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b))
         gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, self._slope))
         self.last_value = objective
@@ -184,10 +184,22 @@ class Certifier:
         slope = self._C * slope  # the sum over coupled outputs of what is given as the largest
         near = problem.loss.reach(size, self._mean_label)
         gap = gap + slope * (near + self._terms)
-        l1, l2 = problem.penalty.l1, problem.penalty.l2
-        far = np.where(slope > 0, slope * self._margin_size.largest * size / l1, 0.0)
+        l2 = problem.penalty.mu
+        far = np.where(slope > 0, slope * self._margin_size.largest * self._size_of_best(size), 0.0)
         root = slope * self._margin_size.norm * np.sqrt(2.0 / l2)
         return np.where(l2 > 0, 0.25 * (root + np.sqrt(root**2 + 4.0 * gap)) ** 2, gap + far)
+
+    def _size_of_best(self, F: FloatArray) -> FloatArray:
+        """What ||w||_1 is at most where the objective is F, (B,), eq. (72)."""
+        penalty = self.problem.penalty
+        if (own := penalty.own) is None:
+            return F / penalty.l1
+        l1, l2 = (own.factor[:, None] * strength for strength in (penalty.l1, penalty.l2))
+        by_l1 = np.where(l1 > 0, l1, np.inf).min(axis=0)
+        by_bound = np.maximum(-own.lower, own.upper)[:, None]
+        rest = np.where(l1 > 0, 0.0, np.minimum(by_bound, np.sqrt(2.0 * F / l2)))
+        total: FloatArray = F / by_l1 + self._C * rest.sum(axis=0)
+        return total
 
     def with_dual(
         self,
@@ -268,7 +280,7 @@ class Certifier:
         _kernels.loss_terms(
             self.problem.task, z, np.zeros(self._K), None, False, sums, self._work, self.n_threads
         )
-        l1, l2 = self.problem.l1, self.problem.l2
+        l1, l2 = self.problem.l1_each, self.problem.l2_each
         h = (l1 * np.abs(point[:-1]) + 0.5 * l2 * point[:-1] ** 2).sum(axis=0)
         value = sums.sum(axis=0)[: self._B] / self.problem.total_weight
         return value + h.reshape(self._B, -1).sum(axis=1)
@@ -358,6 +370,8 @@ class Certifier:
         if not l1.any() or not v.size:
             return [np.ones(self._B)]
         top = np.abs(v).max(axis=0)
+        if (own := self.problem.penalty.own) is not None:
+            top = self._tightest(v, own)
         inside = l1 * (1 - 2 * EPS)  # |c v| <= l1 after rounding as well
         bound = np.where(top > l1, inside / np.where(top > 0, top, 1), 1.0)
         feasible = bound.reshape(self._B, self._C).min(axis=1)
@@ -367,12 +381,25 @@ class Certifier:
             scales.append(np.where(self.problem.penalty.l2 > 0, 1.0, feasible))
         return scales
 
+    def _tightest(self, v: FloatArray, own: Own) -> FloatArray:
+        """|v_j| / f_j of the feature that bounds c the most, (K,), eq. (68).
+
+        What a bound holds back needs no scaling, and what nothing penalises cannot be scaled.
+        """
+        end = np.where(v > 0, own.upper[:, None], own.lower[:, None])
+        scaled = np.isinf(end) & (own.factor[:, None] > 0)
+        per = np.divide(np.abs(v), own.factor[:, None], out=np.zeros_like(v), where=scaled)
+        top: FloatArray = per.max(axis=0)
+        return top
+
     def _penalty_terms(
         self, W: npt.NDArray[Any], v: FloatArray, scale: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         sums = np.zeros((3, self._K))
         c = np.repeat(scale, self._C)
-        _kernels.penalty_terms(W, v, self.problem.l1, self.problem.l2, c, *sums)
+        own = self.problem.penalty.own
+        packed = None if own is None else own.packed
+        _kernels.penalty_terms(W, v, self.problem.l1, self.problem.l2, packed, c, *sums)
         value, gap, subgradient = sums.reshape(3, self._B, self._C).sum(axis=2)
         return value, gap, subgradient
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ from fastsum._core import _kernels
 from fastsum.columns import Columns
 from fastsum.data import Rows, as_rows, checksum
 from fastsum.losses import Loss, get_loss
-from fastsum.penalties import Penalty, make_penalty
+from fastsum.penalties import Penalty, make_own, make_penalty, shrink
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -45,6 +46,13 @@ class Problem:
         s_i >= 0, not all 0; integer weights equal repeated rows. None means all ones.
     fit_intercept : bool, default=True
         Whether the unpenalised intercept b is free; it is 0 otherwise.
+    penalty_factor : array-like of shape (d,), default=None
+        f_j >= 0, which multiplies the penalty of feature j (docs/maths.md eq. 65); 0 leaves it
+        unpenalised. They are taken as they are, without the scaling to a mean of 1 of glmnet.
+        None means all ones.
+    lower, upper : float or array-like of shape (d,), default=None
+        Bounds of the coefficients of each feature, lower <= 0 <= upper; the intercept has none.
+        None means -inf and inf.
     columns : Columns, default=None
         Meaning of the K axis; made from y and the loss if None.
 
@@ -74,6 +82,9 @@ class Problem:
         l1_ratio: npt.ArrayLike = 0.0,
         sample_weight: npt.ArrayLike | None = None,
         fit_intercept: bool = True,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
         columns: Columns | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
@@ -102,7 +113,9 @@ class Problem:
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "loss", fitted_loss)
         object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "penalty", make_penalty(alpha, l1_ratio, columns.n_problems))
+        own = make_own(penalty_factor, lower, upper, rows.n_cols)
+        penalty = make_penalty(alpha, l1_ratio, columns.n_problems).with_own(own)
+        object.__setattr__(self, "penalty", penalty)
         object.__setattr__(self, "y", np.ascontiguousarray(labels, dtype=np.float64))
         object.__setattr__(self, "sample_weight", weights)
         total = float(rows.n_rows) if weights is None else float(weights.sum())
@@ -130,12 +143,28 @@ class Problem:
         return self.on_rows(self.rows, self.y, weights)
 
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
-        """The same problem with another penalty."""
-        return self._changed(penalty=make_penalty(alpha, l1_ratio, self.columns.n_problems))
+        """The same problem with other strengths; factors and bounds stay."""
+        penalty = make_penalty(alpha, l1_ratio, self.columns.n_problems)
+        return self._changed(penalty=penalty.with_own(self.penalty.own))
+
+    def with_ridge(self, kappa: FloatArray) -> Problem:
+        """The same problem with kappa / 2 ||w||^2 added, kappa (B,)."""
+        penalty = self.penalty
+        if penalty.own is not None:
+            return self._changed(penalty=replace(penalty, ridge=kappa))
+        alpha = penalty.alpha + kappa
+        ratio = np.divide(penalty.l1, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+        return self.with_penalty(alpha, ratio)
 
     def with_penalty_of(self, other: Problem) -> Problem:
         """The same problem with the penalty of another."""
         return self._changed(penalty=other.penalty)
+
+    def on_columns(self, rows: Rows, columns: npt.NDArray[np.int64]) -> Problem:
+        """The same problem on rows that hold some of the columns, in another order perhaps."""
+        own = self.penalty.own
+        penalty = self.penalty.with_own(None if own is None else own.take(columns))
+        return self._changed(rows=rows, penalty=penalty)
 
     def standing_for(self, sample_weight: FloatArray | None, total_weight: float) -> Problem:
         """The same with bounds on the weights, and on their sum, of several problems."""
@@ -215,6 +244,41 @@ class Problem:
         """alpha (1 - l1_ratio) of each column, (K,)."""
         return np.repeat(self.penalty.l2, self.columns.n_outputs)
 
+    @cached_property
+    def l1_each(self) -> FloatArray:
+        """f_j alpha l1_ratio: (d, K), or (K,) where all features have the same."""
+        own = self.penalty.own
+        return self.l1 if own is None else own.factor[:, None] * self.l1
+
+    @cached_property
+    def l2_each(self) -> FloatArray:
+        """f_j alpha (1 - l1_ratio): (d, K), or (K,) where all features have the same."""
+        own = self.penalty.own
+        return self.l2 if own is None else own.factor[:, None] * self.l2
+
+    @cached_property
+    def mu(self) -> FloatArray:
+        """Strong convexity of the penalty of each column, (K,)."""
+        return np.repeat(self.penalty.mu, self.columns.n_outputs)
+
+    def shrink(self, v: npt.NDArray[Any], tau: npt.NDArray[Any] | float) -> npt.NDArray[Any]:
+        """prox_{tau h}(v) of coefficients v (d, K), eq. (4) and (66)."""
+        return self.within(shrink(v, tau, self.l1_each, self.l2_each))
+
+    def within(self, W: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Coefficients (d, K) moved into their bounds."""
+        own = self.penalty.own
+        return W if own is None else own.clip(W)
+
+    @cached_property
+    def certified(self) -> npt.NDArray[np.bool_]:
+        """Problems whose gap can be known, (B,): a dual point makes every h_j* finite."""
+        own, alpha = self.penalty.own, self.penalty.alpha
+        if own is None:
+            return alpha > 0
+        boxed = np.isfinite(own.lower) & np.isfinite(own.upper)
+        return np.asarray(((alpha > 0) & ~own.loose.any()) | boxed.all())
+
     def data_fingerprint(self) -> int:
         """Checksum of all but the penalty: equal for equal X, y, weights, loss and intercept."""
         crc = checksum(self.y, self.rows.checksum())
@@ -230,6 +294,9 @@ class Problem:
         shown = f"alpha={alpha[0]:.4g}" + (f", l1_ratio={ratio[0]:.4g}" if ratio.any() else "")
         axis = "" if self.K == 1 else f", {self.columns}"
         weights = "" if self.sample_weight is None else ", weighted"
+        own = self.penalty.own
+        shown += ", penalty_factor" if own is not None and own.scaled else ""
+        shown += ", bounds" if self.penalty.bounded else ""
         param = "" if self.loss.param is None else f", loss_param={self.loss.param:.4g}"
         return (
             f"Problem({self.rows!r}, loss={self.loss.name}{param}, penalty={self.penalty.name} "

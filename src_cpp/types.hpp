@@ -83,6 +83,8 @@ struct StepArgs {
   const void* step;     // gamma_k, (K,)
   const void* l1;       // alpha_k l1_ratio_k, (K,)
   const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)
+  const void* own;      // f_j, lower_j and upper_j of eq. (65), (n_cols, 3); null: 1, -inf, inf
+  const void* ridge;    // more of l2 that no f_j scales, (K,); read where `own` is given
   void* vectors[8];     // (d + 1, K) state arrays, as the solver's header lists them
   void* tables[4];      // (n_rows, K) state arrays
   double* work;           // (10 K,) scratch
@@ -98,6 +100,7 @@ struct StepArgs {
 struct DescentArgs {
   int64_t p;               // coordinates
   double l1, l2;
+  const double* own;       // f_j, lower_j and upper_j of eq. (65), (p, 3); null: 1, -inf, inf
   const double* diagonal;  // H_jj
   double* x;
   double* q;               // gradient of the quadratic without its penalty

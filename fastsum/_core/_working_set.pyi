@@ -31,7 +31,15 @@ def add_gram(
 class Descent:
     size: float
     def __init__(
-        self, l1: float, l2: float, diagonal: Array, x: Array, q: Array, size: float, active: Array
+        self,
+        l1: float,
+        l2: float,
+        diagonal: Array,
+        x: Array,
+        q: Array,
+        size: float,
+        active: Array,
+        own: Array | None = None,
     ) -> None: ...
     def on_gram(self, H: Array, target: float, share: float, most: int) -> tuple[float, int]: ...
     def pivots(

@@ -81,20 +81,22 @@ cdef class Descent:
     """Coordinate descent on a quadratic with l1 and l2 (src_cpp/descent.hpp).
 
     x, q and diagonal (p,) float64; x and q are changed in place. `size` is the mean square of the
-    residuals behind the quadratic and follows x.
+    residuals behind the quadratic and follows x. own (p, 3) float64: factor, lower and upper of
+    each coordinate, for all but `pivots`.
     """
     cdef c.DescentArgs raw
     cdef object arrays
 
-    def __init__(self, double l1, double l2, diagonal, x, q, double size, active):
+    def __init__(self, double l1, double l2, diagonal, x, q, double size, active, own=None):
         memset(&self.raw, 0, sizeof(self.raw))
-        self.arrays = (diagonal, x, q, active)
+        self.arrays = (diagonal, x, q, active, own)
         self.raw.p = x.shape[0]
         self.raw.l1, self.raw.l2, self.raw.size = l1, l2, size
         self.raw.diagonal = <const double*>address(diagonal, 8 * self.raw.p)
         self.raw.x = <double*>address(x, 8 * self.raw.p, True)
         self.raw.q = <double*>address(q, 8 * self.raw.p, True)
         self.raw.active = <int32_t*>address(active, 4 * self.raw.p, True)
+        self.raw.own = <const double*>address(own, 24 * self.raw.p)
 
     @property
     def size(self):

@@ -45,6 +45,8 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const void* step
         const void* l1
         const void* l2
+        const void* own
+        const void* ridge
         void* vectors[8]
         void* tables[4]
         double* work
@@ -58,6 +60,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
     cdef struct DescentArgs:
         int64_t p
         double l1, l2
+        const double* own
         const double* diagonal
         double* x
         double* q
@@ -125,8 +128,8 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*gather_rows)(const RowBlock*, const int64_t*, int64_t, const int32_t*,
                               const int64_t*, int32_t*, void*, int32_t, int32_t) noexcept nogil
         Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,
-                                const double*, const double*, const double*, double*, double*,
-                                double*) noexcept nogil
+                                const double*, const double*, const double*, const double*,
+                                double*, double*, double*) noexcept nogil
         Status (*count_selected)(const RowBlock*, const int32_t*, int64_t*, int32_t) noexcept nogil
         Status (*gather_columns)(const RowBlock*, const int32_t*, const int64_t*, int32_t*, void*,
                                  int32_t) noexcept nogil
@@ -155,7 +158,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     int32_t num_solvers()
     const char* solver_name(int32_t)
     void loss_point(int32_t, double, int32_t, const double*, double, int64_t, double*)
-    double penalty_point(int32_t, double, double, double, double)
+    double penalty_point(int32_t, double, double, double, const double*, double)
 
     cdef struct CsrFault:
         int32_t kind

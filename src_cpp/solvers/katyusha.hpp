@@ -108,7 +108,17 @@ struct Katyusha {
   // m steps of element e of column j without a row. While z keeps its sign they are a line; its
   // path is monotone and meets 0 once at most, in a step that is found by halving.
   void wait(int64_t e, int64_t j, int64_t k, int64_t m) const {
-    const double l1 = double(sweep.l1[k]), z0 = double(z[e]), slope = double(g[e]);
+    double l1 = double(sweep.l1[k]);
+    if (sweep.own) {
+      const auto& c = sweep.own[j];
+      l1 *= double(c.factor);
+      if (sweep.l2[k] != 0 || c.lower > -T(HUGE_VAL) || c.upper < T(HUGE_VAL)) {
+        for (; m > 0; --m)  // z and the averages have rates that differ: no formula
+          follow(e, k, sweep.shrink(z[e] - T(alpha[k]) * g[e], T(alpha[k]), j, k));
+        return;
+      }
+    }
+    const double z0 = double(z[e]), slope = double(g[e]);
     if (z0 == 0 && std::fabs(slope) <= l1) return line(e, k, m, 0.0);
     const double sign = z0 > 0 || (z0 == 0 && slope < 0) ? 1.0 : -1.0;
     const double G = slope + sign * l1, c = alpha[k] * decay[k] * G;
@@ -163,17 +173,20 @@ void katyusha_dense(const Rows& X, const Katyusha<false, Rows>& s) {
     double change = double(margin), u, scratch[2];
     s.change(row, i, &change, &u, scratch);
     const T step = alpha * T(change);
-    margin = 0;
-#pragma omp simd reduction(+ : margin)
-    for (int64_t j = 0; j < s.d; ++j) {
-      const T moved = s.sweep.shrink(z[j] - step * row.value(j) - alpha * g[j], alpha, j, 0);
-      const T pull = tau2 * snapshot[j];
-      const T coupled = tau1 * moved + pull + rho * y[j];
-      z[j] = moved;
-      y[j] = coupled;
-      sum[j] = r * sum[j] + moved;
-      margin += next.value(j) * (tau1 * moved + pull + rho * coupled);
-    }
+    s.sweep.with_shrink(0, [&](const auto shrink) {
+      T ahead = 0;
+#pragma omp simd reduction(+ : ahead)
+      for (int64_t j = 0; j < s.d; ++j) {
+        const T moved = shrink(z[j] - step * row.value(j) - alpha * g[j], alpha, j);
+        const T pull = tau2 * snapshot[j];
+        const T coupled = tau1 * moved + pull + rho * y[j];
+        z[j] = moved;
+        y[j] = coupled;
+        sum[j] = r * sum[j] + moved;
+        ahead += next.value(j) * (tau1 * moved + pull + rho * coupled);
+      }
+      margin = ahead;
+    });
     s.intercept(&change);
   }
 }

@@ -19,8 +19,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     active = a.s > 0
     n_active = int(active.sum())
     L, least_p = 1 / (3 * t.gamma), t.p[active].min()
-    kappa = np.maximum(L / (n_active + 1) - a.l2, 0)
-    mu = a.l2 + kappa
+    kappa = np.maximum(L / (n_active + 1) - a.mu, 0)
+    mu = a.mu + kappa
     theta = np.minimum(least_p, mu / (2 * L))
     blocks = [slice(b * a.C, (b + 1) * a.C) for b in range(a.B)]
     w, centre, v = start[:-1].astype(float), start[-1].astype(float), np.zeros((n, K))
@@ -31,12 +31,12 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     def minimiser():
         pull = kappa * x - a.X.T @ (a.s[:, None] * v / a.S)
         slope = -(a.s @ v) / a.S
-        return np.sign(pull) * np.maximum(np.abs(pull) - a.l1, 0) / mu, centre + t.c2 / mu * slope
+        return a.prox(pull / mu, 1 / mu, less=a.mu), centre + t.c2 / mu * slope
 
     def envelope(w, x):
         z = a.X @ w
         z = z + best_intercept(a, z)
-        h = a.l1 * np.abs(w) + a.l2 / 2 * w**2 + kappa / 2 * (x - w) ** 2
+        h = a.factor * (a.l1 * np.abs(w) + a.l2 / 2 * w**2) + kappa / 2 * (x - w) ** 2
         loss = [
             a.s @ a.loss.value(a.Y[:, j], part) / a.S for j, part in enumerate(a.per_problem(z))
         ]
@@ -50,7 +50,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             pair = None if old is None else (here - old[0], g - old[1])
             if pair is not None:
                 s, y = pair
-                strong = a.l2[k][0] / (1 + a.l2[k][0] * per_c)
+                strong = a.mu[k][0] / (1 + a.mu[k][0] * per_c)
                 good = c > 0 and s @ y >= max(strong * (s @ s), per_c * (y @ y))
                 pair = pair if good else None
             pairs[j].append(pair)

@@ -39,7 +39,7 @@ class QNing(Smoothed):
         self.full = FullPass(problem, self.method.n_threads)
         self.cycle += 1  # type: ignore[misc]
         kappa = self.kappa[:: problem.columns.n_outputs]
-        mu = problem.penalty.l2
+        mu = problem.penalty.mu
         self._per_kappa = np.divide(1.0, kappa, out=np.zeros_like(kappa), where=kappa > 0)
         self._least = kappa * mu / np.maximum(kappa + mu, SMALLEST)
         self._strengths = np.array([problem.l1, problem.l2])
@@ -117,7 +117,8 @@ class QNing(Smoothed):
         """The envelope, eq. (60), at w + away, of which w is the proximal point; (B,)."""
         full, problem, w = self.full, self.problem, W[:-1].astype(np.float64)
         loss, _, _ = full.best_losses(full.margins(W), W[-1].astype(np.float64))
-        terms = problem.l1 * np.abs(w) + 0.5 * (problem.l2 * w**2 + self.kappa * away**2)
+        terms = problem.l1_each * np.abs(w)
+        terms = terms + 0.5 * (problem.l2_each * w**2 + self.kappa * away**2)
         value: FloatArray = loss + full.each(terms.sum(axis=0))
         return value
 
