@@ -180,7 +180,7 @@ class HuberRegressor(LinearRegressor):
 
     def _init(self, problem: Problem) -> Any:
         usable = hasattr(self, "scale_") and self.warm_start and hasattr(self, "coef_")
-        return self._pack() if usable and np.size(self.coef_) == problem.rows.n_cols else None
+        return self._pack() if usable and np.size(self.coef_) == problem.rows.n_features else None
 
 
 class _Search:

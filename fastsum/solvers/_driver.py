@@ -17,7 +17,7 @@ from fastsum.solvers import _newton as newton
 from fastsum.solvers._extrapolation import DEPTH, check_points, extrapolate, marks
 from fastsum.solvers._method import Method, State, Weights
 from fastsum.solvers._progress import Callback, Progress, ProgressBar
-from fastsum.solvers._warm_start import initial_weights
+from fastsum.solvers._warm_start import null_weights
 
 # Passes between certificates: at least 4, then a quarter of the passes made so far. A certificate
 # costs about half a pass of steps, so all of them together stay near a tenth of a fit.
@@ -215,7 +215,7 @@ class Run:
         if not self.mend or self.state["slowed"] >= MOST_SLOWED:
             return False
         slowed = self.state["slowed"] + 1
-        W = initial_weights(None, self.problem, self.certifier.null.intercept)
+        W = null_weights(self.problem, self.certifier.null.intercept)
         if self.best is not None:
             W = self.best[1].copy()
         self.state.update(self.method.start(W, rng_from_state(self.state["rng"])))
