@@ -16,7 +16,6 @@ from fastsum.store._format import (
     FORMAT,
     VERSION,
     Shard,
-    StoreError,
     file_name,
     write_array,
     write_manifest,
@@ -123,6 +122,8 @@ def assemble(
         n_features = largest + 1
     if largest >= n_features and known is None:
         raise ValueError(f"a row has column {largest + 1}, n_features is {n_features}")
+    if not any(sum(piece.about["rows"]) for piece in pieces):
+        raise ValueError("the sources hold no rows")
     columns = known or count_columns(folder, pieces, n_features)
     classes, labels = label_map(folder, pieces)
     ones = all(piece.about["ones"] for piece in pieces)
@@ -143,8 +144,6 @@ def assemble(
         n, stored = len(arrays["y"]), len(arrays["indices"])
         shards.append({"part": part, "number": number, "n_rows": n, "n_stored": stored, "crc": crc})
         tell(n)
-    if not shards:
-        raise StoreError("the sources hold no rows")
     write_array(store / "columns.npy", columns.ids)
     manifest = {
         "format": FORMAT,
