@@ -127,6 +127,7 @@ def fastsum_imports(path):
 # Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
 SOLVER_LAYERS = [
     {"many"},
+    {"_resumable"},
     {"_minimize", "_path", "_memory"},
     {"_rounds"},
     {"_registry"},

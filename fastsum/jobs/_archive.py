@@ -120,6 +120,15 @@ class Archive:
             raise self.error(f"array {name!r} holds nothing")
         return np.frombuffer(content, dtype=stored).reshape(found).copy()
 
+    def read_any(self, name: str) -> npt.NDArray[Any]:
+        """One array of the archive, of any plain type and shape."""
+        stored, found, content = self._open(name, self._max_bytes)
+        if stored.hasobject or stored.kind not in "biufU":
+            raise self.error(f"array {name!r} has dtype {stored}, which is not read")
+        if math.prod(found) * stored.itemsize != len(content):
+            raise self.error(f"array {name!r} is cut off or too long")
+        return np.frombuffer(content, dtype=stored, count=math.prod(found)).reshape(found).copy()
+
     def _open(self, name: str, limit: int) -> tuple[np.dtype[Any], tuple[int, ...], memoryview]:
         """Return dtype, shape and bytes of one array; sizes are checked before inflating."""
         info = self.names.get(name)

@@ -176,7 +176,7 @@ def solve(
                 "step_size and sampling have no meaning for solver='auto', which sets them itself: "
                 f"name a solver of {list(SOLVERS)} to set them"
             )
-        run: Run = _auto_run(problem, kind, tol, init, n_threads, seed_of(random_state))
+        run: Run = auto_run(problem, kind, tol, init, n_threads, seed_of(random_state))
     else:
         if step_size is not None and not kind.takes_step:
             raise ValueError(
@@ -184,14 +184,14 @@ def solve(
                 "leave it at None"
             )
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads, **own}
-        run = _method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
+        run = method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K
     with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):
         status = run.loop(max_iter, max_time, init is not None, callback, bar)
     return result_of(run, problem, status, keep_state)
 
 
-def _method_run(
+def method_run(
     problem: Problem,
     kind: type[Method],
     options: dict[str, Any],
@@ -223,7 +223,7 @@ def _method_run(
     return run
 
 
-def _auto_run(
+def auto_run(
     problem: Problem, kind: type[Auto], tol: float, init: Init, n_threads: int, seed: int
 ) -> Rounds:
     """The run of `Auto` on the prepared problem."""

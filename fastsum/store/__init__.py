@@ -3,5 +3,6 @@
 from ._dataset import Dataset
 from ._format import StoreError
 from ._ingest import ingest
+from ._sources import text_size
 
-__all__ = ["Dataset", "StoreError", "ingest"]
+__all__ = ["Dataset", "StoreError", "ingest", "text_size"]

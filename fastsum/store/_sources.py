@@ -67,7 +67,7 @@ def find_sources(
         If a pattern matches nothing, or what a file holds cannot be told from its name.
     """
     paths: list[str] = []
-    for pattern in map(os.fspath, patterns):
+    for pattern in [os.fspath(p) for p in patterns]:
         found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
         if not found:
             raise ValueError(f"{pattern}: no such file")
@@ -80,6 +80,11 @@ def find_sources(
         kind = form or _format_of(path)
         sources.append(Source(path, seen.st_size, seen.st_mtime_ns, kind, part))
     return sources
+
+
+def text_size(patterns: Sequence[str | os.PathLike[str]]) -> int:
+    """About the bytes of text in files and globs, whatever they hold."""
+    return sum(source.text_bytes for source in find_sources(patterns, "csv"))
 
 
 def _format_of(path: str) -> str:
