@@ -10,7 +10,7 @@ from fastsum.backend import select_cpu_level as _select_cpu_level
 
 _select_cpu_level()
 
-from fastsum import datasets, model_selection, plot  # noqa: E402
+from fastsum import datasets, model_selection, plot, store  # noqa: E402
 from fastsum._versions import show_versions  # noqa: E402
 from fastsum.jobs import FittedModel, load_model, save_model  # noqa: E402
 from fastsum.linear_model import (  # noqa: E402
@@ -84,4 +84,5 @@ __all__ = [
     "plot",
     "save_model",
     "show_versions",
+    "store",
 ]

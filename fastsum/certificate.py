@@ -83,6 +83,8 @@ class Certifier:
         u_i = l'(z_i) at the last point certified, with its best intercept.
     gradient : (d, K) array
         (1/S) X' (s u) for these derivatives.
+    at_intercept : (K,) array
+        Intercepts of the last point as they were given.
     rounding : float
         Of an objective, relative: that of a sum of n terms.
     """
@@ -102,6 +104,7 @@ class Certifier:
             np.average(problem.y, axis=0, weights=problem.sample_weight), self._B
         )
         self._margin_size = MarginSize(problem.rows)
+        self.at_intercept: npt.NDArray[Any] = np.zeros(self._K, dtype=problem.dtype)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
@@ -128,6 +131,7 @@ class Certifier:
 
         margins: those of W (n, K) if they are known, which saves a pass.
         """
+        self.at_intercept = W[-1].copy()
         if margins is None:
             self.problem.rows.margins(W, self.n_threads, self._margins)
         else:

@@ -8,7 +8,7 @@ int64; nothing is copied that is already so.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,8 @@ import scipy.sparse as sp
 from sklearn.utils import check_array
 
 from fastsum._core import _kernels, _phases
+from fastsum.files import checksum
+from fastsum.row_source import RowSource
 from fastsum.sparse_structure import check_sparse_structure
 from fastsum.threads import blas_threads
 
@@ -39,7 +41,14 @@ class Rows:
     row_order, column_order : array of int64 or None
         Place in X of each stored row and column; None is the identity.
     copied : str
-        What was copied on the way in, for the repr; empty if nothing was.
+        What was copied on the way in; empty if nothing was.
+    user_cols : int or None
+        The d of the data the rows were stored from, if `column_order` leads there; None if the
+        columns are the user's.
+    fingerprint : int or None
+        The checksum, if it is known.
+    ahead : callable or None
+        Told the number of the block that is read next.
     """
 
     blocks: tuple[_kernels.Block, ...]
@@ -47,6 +56,9 @@ class Rows:
     row_order: npt.NDArray[np.int64] | None = None
     column_order: npt.NDArray[np.int64] | None = None
     copied: str = ""
+    user_cols: int | None = None
+    fingerprint: int | None = None
+    ahead: Callable[[int], None] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -57,6 +69,15 @@ class Rows:
     def n_cols(self) -> int:
         """d."""
         return int(self.blocks[0].n_cols)
+
+    @property
+    def n_features(self) -> int:
+        """d of the user's coefficients."""
+        return self.n_cols if self.user_cols is None else self.user_cols
+
+    def stored(self, coef: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The user's coefficients (n_features, K) in the order of the stored columns."""
+        return coef if self.user_cols is None else coef[self.column_order]
 
     @property
     def nnz(self) -> int:
@@ -78,11 +99,18 @@ class Rows:
         """First row of each block."""
         return [0, *np.cumsum([block.n_rows for block in self.blocks]).tolist()][:-1]
 
+    def in_turn(self) -> Iterator[tuple[int, _kernels.Block]]:
+        """(first row, block) of each block."""
+        for b, block in enumerate(self.blocks):
+            if self.ahead is not None and b + 1 < len(self.blocks):
+                self.ahead(b + 1)
+            yield self.starts[b], block
+
     def __repr__(self) -> str:
-        note = f", copied: {self.copied}" if self.copied else ", no copy"
+        copied = f"copied: {self.copied}" if self.copied else "no copy"
         return (
             f"Rows({self.n_rows:,} x {self.n_cols:,} {self.dtype.name}, {self.storage}, "
-            f"{self.nnz:,} stored, {len(self.blocks)} block(s){note})"
+            f"{self.nnz:,} stored, {len(self.blocks)} block(s), {copied})"
         )
 
     # ---- order-free passes over all blocks
@@ -95,7 +123,7 @@ class Rows:
                 for start, X in self._dense_parts(np.dtype(np.float64), W.shape[1]):
                     np.add((transposed @ X.T).T, b, out=out[start : start + len(X)])
             return out
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             _kernels.margins(block, W, W.shape[1], out, start, n_threads)
         return out
 
@@ -119,7 +147,7 @@ class Rows:
             n_threads = 1
         if work is None and n_threads > 1:
             work = np.empty((n_threads - 1) * self.n_cols * K)
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             _kernels.add_transposed(block, r, K, out, work, start, n_threads)
         return out
 
@@ -144,7 +172,7 @@ class Rows:
             z *= curvature
             out[:-1], out[-1] = self.transposed(z, n_threads, work), z.sum()
             return out
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             _phases.hessian_product(
                 block, V, n_problems, K // n_problems, curvature, out, work, start, n_threads
             )
@@ -178,7 +206,7 @@ class Rows:
         twice as fast again with the few columns as rows.
         """
         part = max(64, PART_VALUES // (self.n_cols + K))
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             assert block.values is not None
             for begin in range(0, block.n_rows, part):
                 X = block.values[begin : begin + part]
@@ -191,14 +219,14 @@ class Rows:
         K = curvature.shape[1]
         out = np.zeros((self.n_cols, K))
         work = np.empty((n_threads, self.n_cols, K)) if n_threads > 1 else None
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             _phases.add_squares(block, curvature, K, out, work, start, n_threads)
         return out
 
     def squared_norms(self, n_threads: int, P: FloatArray | None = None) -> FloatArray:
         """sum_j P_j x_ij^2, (n,), for a metric P (d,) or ones."""
         out = np.empty(self.n_rows)
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             _kernels.row_norms(block, P, out, start, n_threads)
         return out
 
@@ -214,7 +242,7 @@ class Rows:
         """A copy of the rows `ids`, ascending."""
         blocks = []
         ends = np.searchsorted(ids, [*self.starts, self.n_rows])
-        for b, (start, block) in enumerate(zip(self.starts, self.blocks, strict=True)):
+        for b, (start, block) in enumerate(self.in_turn()):
             wide, order = self.dtype.itemsize == 8, ids[ends[b] : ends[b + 1]] - start
             if not order.size:
                 continue
@@ -235,7 +263,7 @@ class Rows:
     def column_mass(self, p: FloatArray | None) -> FloatArray:
         """Sum of p_i over the rows that hold each column, (d,); p None counts rows."""
         out = np.zeros(self.n_cols)
-        for start, block in zip(self.starts, self.blocks, strict=True):
+        for start, block in self.in_turn():
             _kernels.column_mass(block, p, out, start)
         return out
 
@@ -252,14 +280,6 @@ class Rows:
         dense = [part.toarray() if sp.issparse(part) else part for part in parts]
         return np.concatenate(dense).astype(np.float64, copy=False)
 
-    def gram(self, starts: npt.NDArray[np.int64], size: int) -> FloatArray:
-        """X_S X_S' of the rows S: `size` consecutive ones from each of `starts`, first block."""
-        block = self.blocks[0]
-        parts = [self.part(block, start, start + size) for start in starts.tolist()]
-        A: Any = (sp.vstack(parts) if self.sparse else np.vstack(parts)).astype(np.float64)
-        product: Any = A @ A.T
-        return product.toarray() if sp.issparse(product) else product
-
     @staticmethod
     def part(block: _kernels.Block, begin: int, end: int) -> Any:
         """Rows [begin, end) of a block as a numpy or scipy matrix over the same memory."""
@@ -274,22 +294,14 @@ class Rows:
         return sp.csr_array((values, block.indices[first:last], pointers), shape=shape)
 
     def checksum(self) -> int:
-        """CRC-32 of shape and contents."""
+        """CRC-32 of shape and contents, if no other fingerprint is known."""
+        if self.fingerprint is not None:
+            return self.fingerprint
         crc = zlib.crc32(repr((self.n_rows, self.n_cols, self.dtype.str, self.storage)).encode())
         for block in self.blocks:
             for array in (block.values, block.indices, block.indptr):
-                if array is not None:
-                    crc = checksum(array, crc)
+                crc = crc if array is None else checksum(array, crc)
         return crc
-
-
-def checksum(array: npt.NDArray[Any], start: int = 0) -> int:
-    """CRC-32 of an array's bytes, without a copy of more than one row of a strided array."""
-    if array.flags.c_contiguous:
-        return zlib.crc32(array.data.cast("B") if array.size else b"", start)
-    for row in array:
-        start = zlib.crc32(np.ascontiguousarray(row).data.cast("B"), start)
-    return start
 
 
 def as_rows(X: Any, *, validated: bool = False) -> Rows:
@@ -297,7 +309,7 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
 
     Parameters
     ----------
-    X : Rows, array-like, sparse matrix or array, or DataFrame of shape (n, d)
+    X : Rows, Dataset, array-like, sparse matrix or array, or DataFrame of shape (n, d)
         float32 is kept; integers, booleans and other floats become float64.
     validated : bool, default=False
         True if scikit-learn's validation has seen X already.
@@ -313,6 +325,9 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
     """
     if isinstance(X, Rows):
         return X
+    if isinstance(X, RowSource):
+        rows: Rows = X.rows
+        return rows
     check_sparse_structure(X)
     if not validated:
         X = check_array(
@@ -370,20 +385,16 @@ def _sparse_rows(X: Any) -> Rows:
     if indices.dtype != np.int32:
         copied.append("column ids to int32")
         indices = indices.astype(np.int32)
-    if bool((values[:nnz] == 1).all()):
-        block = _kernels.Block(
-            "ones", X.shape[0], X.shape[1], dtype.itemsize == 8, indices=indices, indptr=indptr
-        )
-        return Rows((block,), dtype, copied=", ".join(copied))
-    if values.dtype != dtype:
+    ones = bool((values[:nnz] == 1).all())
+    if not ones and values.dtype != dtype:
         copied.append(f"{values.dtype} to {dtype}")
         values = values.astype(dtype)
     block = _kernels.Block(
-        "csr",
+        "ones" if ones else "csr",
         X.shape[0],
         X.shape[1],
         dtype.itemsize == 8,
-        values=values,
+        values=None if ones else values,
         indices=indices,
         indptr=indptr,
     )

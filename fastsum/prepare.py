@@ -64,14 +64,20 @@ class Prepared:
 
 
 def unprepared(problem: Problem) -> Prepared:
-    """The problem as it is."""
-    return Prepared(problem, None, problem.rows.n_cols)
+    """The problem as it is; the rows of a store know the user's columns."""
+    rows = problem.rows
+    columns = None if rows.user_cols is None else rows.column_order
+    return Prepared(problem, columns, rows.n_features)
 
 
 def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
-    """The problem on rewritten rows where that pays, else on its own."""
+    """The problem on rewritten rows where that pays, else on its own.
+
+    The rows of a store were rewritten when it was made.
+    """
     rows, s = problem.rows, problem.sample_weight
     worth = rows.sparse and rows.nnz >= PREPARE_FROM and rows.n_cols * problem.K > CACHED_COLUMNS
+    worth = worth and rows.user_cols is None
     if not worth or len(rows.blocks) != 1 or problem.penalty.alpha.min() == 0:
         return unprepared(problem)
     counts = np.zeros((n_threads, rows.n_cols), dtype=np.int32)

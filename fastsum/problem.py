@@ -12,9 +12,11 @@ from sklearn.utils import check_array
 
 from fastsum._core import _kernels
 from fastsum.columns import Columns
-from fastsum.data import Rows, as_rows, checksum
+from fastsum.data import Rows, as_rows
+from fastsum.files import checksum
 from fastsum.losses import Loss, get_loss
 from fastsum.penalties import Penalty, make_own, make_penalty, shrink
+from fastsum.row_source import labels_with
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,10 +31,11 @@ class Problem:
 
     Parameters
     ----------
-    X : array-like, sparse matrix or array, or Rows of shape (n, d)
+    X : array-like, sparse matrix or array, fastsum.store.Dataset or Rows of shape (n, d)
         float32 is kept; a sparse X whose stored values are all 1 is held without them.
     y : array-like of shape (n,) or (n, B)
-        Targets; two columns or more (real targets only) are B problems side by side.
+        Targets; two columns or more (real targets only) are B problems side by side. May be left
+        out for a Dataset, which has its own.
     loss : str, default="logistic"
         A name of `fastsum.losses.LOSSES`.
     loss_param : float, default=None
@@ -74,7 +77,7 @@ class Problem:
     def __init__(
         self,
         X: Any,
-        y: npt.ArrayLike,
+        y: npt.ArrayLike | None = None,
         *,
         loss: str = "logistic",
         loss_param: float | None = None,
@@ -88,6 +91,7 @@ class Problem:
         columns: Columns | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
+        y = labels_with(X, y)
         if y is None:
             raise ValueError("y is None; a Problem needs the label of each row")
         labels = np.asarray(y)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from fastsum.data import Rows
 
@@ -164,13 +165,21 @@ def neighbours_alike(rows: Rows) -> bool:
         return False
 
     def coherence(n_runs: int, size: int) -> float:
-        gram = rows.gram(rng.integers(n - size + 1, size=n_runs), size)
+        gram = _gram(rows, rng.integers(n - size + 1, size=n_runs), size)
         trace = float(np.trace(gram))
         return float((gram**2).sum()) / trace**2 if trace > 0 else 0.0
 
     runs = np.mean([coherence(1, BLOCK_ROWS) for _ in range(8)])
     scattered = np.mean([coherence(BLOCK_ROWS, 1) for _ in range(8)])
     return bool(runs > ALIKE * scattered)
+
+
+def _gram(rows: Rows, starts: Order, size: int) -> FloatArray:
+    """X_S X_S' of the rows S: `size` consecutive ones from each of `starts`, first block."""
+    parts = [rows.part(rows.blocks[0], start, start + size) for start in starts.tolist()]
+    A: Any = (sp.vstack(parts) if rows.sparse else np.vstack(parts)).astype(np.float64)
+    product: Any = A @ A.T
+    return product.toarray() if sp.issparse(product) else product
 
 
 def rng_state(rng: np.random.Generator) -> npt.NDArray[np.uint64]:

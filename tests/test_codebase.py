@@ -26,7 +26,8 @@ LAYERS = [
     {"problem", "certificate", "margin_size", "sampling", "null_model"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
-    {"threads"},
+    {"row_source"},
+    {"threads", "files"},
     {"_core"},
 ]
 LEVEL = {name: len(LAYERS) - depth for depth, names in enumerate(LAYERS) for name in names}
@@ -43,6 +44,7 @@ SIBLINGS = {
     "null_model": {"problem", "certificate"},  # which it certifies
     "plot": {"model_selection"},  # whose results it reads
     "sampling": {"problem"},  # what is sampled
+    "store": {"data", "datasets"},  # whose rows it holds, whose text it reads
 }
 
 
@@ -125,6 +127,7 @@ def fastsum_imports(path):
 # Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
 SOLVER_LAYERS = [
     {"many"},
+    {"_resumable"},
     {"_minimize", "_path", "_memory"},
     {"_rounds"},
     {"_registry"},

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from ._errors import plain_errors
-from ._training import Recipe
 
 app = typer.Typer(
     name="fastsum",
@@ -54,13 +53,51 @@ class DType(StrEnum):
     float32 = "float32"
 
 
+class Format(StrEnum):
+    """What sources hold."""
+
+    svmlight = "svmlight"
+    criteo = "criteo"
+    csv = "csv"
+    tsv = "tsv"
+    parquet = "parquet"
+
+
+class Numbers(StrEnum):
+    """What becomes of numbers."""
+
+    bins = "bins"
+    log = "log"
+    raw = "raw"
+
+
+class OnError(StrEnum):
+    """What becomes of malformed lines."""
+
+    stop = "stop"
+    skip = "skip"
+
+
 DataFile = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="svmlight text (plain, .gz, .bz2, .xz), or .npz with a scipy CSR matrix or a dense X, "
-        "and y.",
+        help="svmlight text (plain, .gz, .bz2, .xz), .npz with a scipy CSR matrix or a dense X, "
+        "and y, or a store made by 'fastsum ingest'.",
     ),
+]
+JobFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a job.")]
+JobOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--job",
+        help="Keep settings, checkpoints, events and a report in this folder, so that 'fastsum "
+        "resume' can go on after an interruption; DATA is a store then.",
+        show_default="none",
+    ),
+]
+Minutes = Annotated[
+    float, typer.Option("--checkpoint-minutes", min=0.0, help="Between checkpoints of a job.")
 ]
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model written by 'fastsum fit'.")
@@ -141,6 +178,8 @@ def fit(
     dtype: DTypeOption = DType.float64,
     n_features: Features = None,
     zero_based: ZeroBased = False,
+    job: JobOption = None,
+    checkpoint_minutes: Minutes = 5.0,
 ) -> None:
     """Fit a linear model to DATA and write it to a model file.
 
@@ -148,6 +187,8 @@ def fit(
 
     Stops when the gap to the minimum is certified to be below tol.
     """
+    from fastsum.jobs import Recipe
+
     recipe = Recipe(
         loss=loss.value,
         loss_param=loss_param,
@@ -162,15 +203,127 @@ def fit(
         seed=seed,
     )
     with plain_errors():
-        from ._fit import Files, run_fit
+        from ._fit import Files, Reading, run_fit
+        from ._jobs import start_job
 
-        run_fit(
-            Files(data, out, test, plot),
-            recipe,
-            dtype=dtype.value,
-            n_features=n_features,
+        files = Files(data, out, test, plot)
+        reading = Reading(dtype.value, n_features, zero_based)
+        if job is not None:
+            start_job(job, files, recipe, reading, checkpoint_minutes)
+        else:
+            run_fit(files, recipe, reading)
+
+
+@app.command()
+def ingest(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="svmlight, Criteo's TSV, CSV, TSV or Parquet files, or globs; .gz, .bz2, .xz and "
+            ".zst are undone.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The store to make, a new folder.")],
+    format: Annotated[
+        Format | None, typer.Option(help="What the files hold.", show_default="by their names")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column that is the label.", show_default="none")
+    ] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="A file or glob of test rows.", show_default="none")
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of rows to hold out, by their hash.")
+    ] = 0.0,
+    bits: Annotated[int, typer.Option(min=1, max=30, help="Hash to 2^bits columns.")] = 22,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Half of the categories are -1.")
+    ] = False,
+    numbers: Annotated[Numbers, typer.Option(help="Log bins, log values or raw values.")] = (
+        Numbers.bins
+    ),
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of numbers that are categories.", show_default="none"),
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out.", show_default="none")
+    ] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The first line holds data; columns are c0, c1, ...")
+    ] = False,
+    map_label: Annotated[
+        list[str] | None, typer.Option(help="OLD=NUMBER, for a label.", show_default="none")
+    ] = None,
+    zero_based: ZeroBased = False,
+    n_features: Features = None,
+    dtype: DTypeOption = DType.float64,
+    on_error: Annotated[
+        OnError, typer.Option(help="What becomes of a malformed line; skipped ones are counted.")
+    ] = OnError.stop,
+    like: Annotated[
+        Path | None, typer.Option(help="A store to have the columns of.", show_default="none")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of hashes and of the order.")] = 0,
+    n_jobs: Annotated[int, typer.Option(help="Processes that read; -1 takes all CPUs.")] = -1,
+) -> None:
+    """Make a store of data files: hashed, shuffled, on disk, for fits larger than memory."""
+    with plain_errors():
+        from ._ingest import labels_of, run_ingest
+
+        run_ingest(
+            sources,
+            out,
+            format=None if format is None else format.value,
+            target=target,
+            test=test or (),
+            test_fraction=test_fraction,
+            bits=bits,
+            signed=signed,
+            numbers=numbers.value,
+            categorical=categorical or (),
+            drop=drop or (),
+            header=False if no_header else None,
+            labels=labels_of(map_label or ()),
             zero_based=zero_based,
+            n_features=n_features,
+            dtype=dtype.value,
+            on_error=on_error.value,
+            like=like,
+            seed=seed,
+            n_jobs=n_jobs,
         )
+
+
+@app.command()
+def resume(
+    job: JobFolder,
+    allow_different_bits: Annotated[
+        bool,
+        typer.Option(
+            "--allow-different-bits", help="Go on although the machine or the build is another."
+        ),
+    ] = False,
+) -> None:
+    """Go on with a job that was interrupted, to the same result as if it had not been."""
+    with plain_errors():
+        from ._jobs import resume_job
+
+        resume_job(job, allow_different_bits)
+
+
+@app.command()
+def watch(
+    job: JobFolder,
+    follow: Annotated[bool, typer.Option(help="Go on until the job has finished.")] = True,
+) -> None:
+    """Show how far a job has come."""
+    with plain_errors():
+        from ._jobs import watch_job
+
+        watch_job(job, follow)
 
 
 @app.command()

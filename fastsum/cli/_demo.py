@@ -10,9 +10,10 @@ import scipy.sparse as sp
 from rich.console import Console
 
 from fastsum.datasets import load_example, make_click_log
+from fastsum.jobs import Recipe
 
 from ._report import evaluate, print_training
-from ._training import Recipe, train
+from ._training import train
 
 N_FEATURES = 2**20
 

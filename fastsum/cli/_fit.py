@@ -11,10 +11,11 @@ import numpy.typing as npt
 from rich.console import Console
 
 from fastsum.datasets import DataInfo, read_data
-from fastsum.jobs import save_model
+from fastsum.jobs import Recipe, save_model
+from fastsum.store import Dataset
 
 from ._report import evaluate, print_training
-from ._training import Recipe, Training, train
+from ._training import Training, train
 
 
 class Files(NamedTuple):
@@ -26,9 +27,23 @@ class Files(NamedTuple):
     plot: Path | None = None
 
 
-def run_fit(
-    files: Files, recipe: Recipe, *, dtype: str, n_features: int | None, zero_based: bool
-) -> None:
+class Reading(NamedTuple):
+    """How text is read: dtype in memory, number of columns, whether indices start at 0."""
+
+    dtype: str = "float64"
+    n_features: int | None = None
+    zero_based: bool = False
+
+    def refuse_for(self, store: Path) -> None:
+        """Raise ValueError if anything is asked that a store has settled."""
+        if self != Reading():
+            raise ValueError(
+                f"{store} is a store, whose columns and dtype were settled when it was made: leave "
+                "out --dtype, --n-features and --zero-based, or give them to 'fastsum ingest'."
+            )
+
+
+def run_fit(files: Files, recipe: Recipe, reading: Reading) -> None:
     """Read, fit, write the model and report.
 
     Parameters
@@ -37,29 +52,20 @@ def run_fit(
         What to read and to write.
     recipe : Recipe
         What to fit.
-    dtype : {"float64", "float32"}
-        Type of the data in memory.
-    n_features : int or None
-        Number of columns, None for what the data say.
-    zero_based : bool
-        Whether svmlight indices start at 0.
+    reading : Reading
+        How text is read.
 
     Raises
     ------
     OSError, ValueError
         If a file cannot be read or written, or the data do not fit the recipe.
     """
-    _check_outputs(files)
-    options: dict[str, Any] = {"dtype": dtype, "zero_based": zero_based}
-    X, y, info = _read(files.data, n_features=n_features, **options)
-    parts = {"train": (X, y)}
-    if files.test is not None:  # before the fit: a bad file should not cost the fit
-        X_test, y_test, _ = _read(files.test, n_features=info.n_features, **options)
-        parts["test"] = (X_test, y_test)
-
+    check_outputs(files)
+    parts, header = read_parts(files, reading)
+    X, y = parts["train"]
     training = train(X, y, recipe, files.data.name)
     model = training.model
-    save_model(files.out, replace(model, header={**model.header, "zero_based": zero_based}))
+    save_model(files.out, replace(model, header={**model.header, **header}))
     if files.plot is not None:
         _draw(training, files)
 
@@ -70,7 +76,35 @@ def run_fit(
         _say(f"Convergence drawn to {files.plot}.")
 
 
-def _check_outputs(files: Files) -> None:
+def read_parts(files: Files, reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Samples and labels by part, before the fit; and what the model's header says of them."""
+    if files.data.is_dir():
+        reading.refuse_for(files.data)
+        if files.test is not None:
+            raise ValueError("a store brings its own test rows: leave --test out.")
+        return store_parts(files.data)
+    options: dict[str, Any] = {"dtype": reading.dtype, "zero_based": reading.zero_based}
+    X, y, info = _read(files.data, n_features=reading.n_features, **options)
+    parts: dict[str, Any] = {"train": (X, y)}
+    if files.test is not None:
+        X_test, y_test, _ = _read(files.test, n_features=info.n_features, **options)
+        parts["test"] = (X_test, y_test)
+    return parts, {"zero_based": reading.zero_based}
+
+
+def store_parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parts of a store, and how its columns came about."""
+    data = Dataset(path)
+    _say(repr(data))
+    parts: dict[str, Any] = {"train": (data, data.y)}
+    if any(shard["part"] == "test" for shard in data.manifest["shards"]):
+        test = Dataset(path, "test")
+        parts["test"] = (test, test.y)
+    encoding = data.manifest["encoding"]
+    return parts, {"encoding": encoding, "zero_based": bool(encoding.get("zero_based", False))}
+
+
+def check_outputs(files: Files) -> None:
     """Find out before the fit whether its results can be written."""
     for path in (files.out, files.plot):
         if path is not None and not path.absolute().parent.is_dir():

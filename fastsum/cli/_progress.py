@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from ._training import Recipe
+    from fastsum.jobs import Recipe
 
 
 class FitProgress:

@@ -9,28 +9,18 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from fastsum.files import write_whole
+
 
 def write_archive(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write `arrays` to `path` as an npz archive; a crash leaves the old file or the new one."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as stream:
-            _write_members(stream, arrays)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
+    write_whole(path, lambda stream: _write_members(stream, arrays))
 
 
 def _write_members(stream: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -39,19 +29,6 @@ def _write_members(stream: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> 
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems refuse; the data themselves are flushed
-        pass
-    finally:
-        os.close(descriptor)
 
 
 class Archive:
@@ -142,6 +119,15 @@ class Archive:
         if stored.itemsize == 0:
             raise self.error(f"array {name!r} holds nothing")
         return np.frombuffer(content, dtype=stored).reshape(found).copy()
+
+    def read_any(self, name: str) -> npt.NDArray[Any]:
+        """One array of the archive, of any plain type and shape."""
+        stored, found, content = self._open(name, self._max_bytes)
+        if stored.hasobject or stored.kind not in "biufU":
+            raise self.error(f"array {name!r} has dtype {stored}, which is not read")
+        if math.prod(found) * stored.itemsize != len(content):
+            raise self.error(f"array {name!r} is cut off or too long")
+        return np.frombuffer(content, dtype=stored, count=math.prod(found)).reshape(found).copy()
 
     def _open(self, name: str, limit: int) -> tuple[np.dtype[Any], tuple[int, ...], memoryview]:
         """Return dtype, shape and bytes of one array; sizes are checked before inflating."""

@@ -12,7 +12,9 @@ from scipy.special import expit, softmax
 from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
 
+from fastsum.data import Rows
 from fastsum.losses import LOSSES
+from fastsum.row_source import RowSource
 
 from ._twins import sklearn_twin
 
@@ -168,6 +170,8 @@ or SGDRegressor
 
     def _scores(self, X: Any) -> npt.NDArray[Any]:
         """Return the scores with two axes."""
+        if isinstance(X, RowSource):
+            return self._scores_of_rows(X.rows)
         X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_features:
             raise ValueError(
@@ -175,6 +179,15 @@ or SGDRegressor
             )
         scores: npt.NDArray[Any] = np.asarray(safe_sparse_dot(X, self.coef.T, dense_output=True))
         return scores + self.intercept
+
+    def _scores_of_rows(self, rows: Rows) -> npt.NDArray[Any]:
+        """The same for rows that need not be in memory."""
+        if rows.n_features != self.n_features:
+            raise ValueError(
+                f"X has {rows.n_features} features, the model was fitted with {self.n_features}."
+            )
+        W = np.ascontiguousarray(np.vstack([rows.stored(self.coef.T), self.intercept]))
+        return rows.margins(W, 1, np.empty((rows.n_rows, W.shape[1])))
 
 
 def _check_parts(coef: Any, intercept: Any, classes: Any, loss: Any) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastsum.data import Rows, as_rows
 from fastsum.problem import Problem
 from fastsum.result import Result
+from fastsum.row_source import RowSource, labels_with
 from fastsum.sampling import KINDS
 from fastsum.solvers import solve
 from fastsum.sparse_structure import check_sparse_structure
@@ -87,6 +88,11 @@ class FiniteSumEstimator(BaseEstimator):
     def _arrays(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
         """X as a numpy array or CSR and y as an array, by scikit-learn's rules."""
         self._check_default_only()
+        if isinstance(X, RowSource):
+            raise TypeError(
+                f"{type(self).__name__} does not take a store: choose its parameters on a part of "
+                "the rows, or with FiniteSumClassifier or FiniteSumRegressor and a held-out part"
+            )
         check_sparse_structure(X)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", **checks
@@ -95,8 +101,30 @@ class FiniteSumEstimator(BaseEstimator):
 
     def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
         """X as Rows and y as an array, by scikit-learn's rules."""
+        if isinstance(X, RowSource):
+            self._check_default_only()
+            return self._stored(X), self._stored_labels(X, y, **checks)
         X, y = self._arrays(X, y, **checks)
         return as_rows(X, validated=True), y
+
+    def _stored(self, X: RowSource) -> Rows:
+        """The rows of a store, whose columns are the features."""
+        rows: Rows = X.rows
+        self.n_features_in_ = rows.n_features
+        return rows
+
+    @staticmethod
+    def _stored_labels(X: RowSource, y: Any, **checks: Any) -> Array:
+        """y, or the store's own labels, by scikit-learn's rules."""
+        labels: Array = check_array(
+            labels_with(X, y),
+            ensure_2d=False,
+            dtype="numeric" if checks.get("y_numeric") else None,
+            input_name="y",
+        )
+        if len(labels) != X.rows.n_rows:
+            raise ValueError(f"y has {len(labels)} values for the {X.rows.n_rows} rows of X")
+        return labels
 
     @staticmethod
     def _check_weights(sample_weight: Any, n_rows: int) -> Array | None:
@@ -155,7 +183,7 @@ class FiniteSumEstimator(BaseEstimator):
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         coef, intercept = self._starting_point(problem)
-        if coef.reshape(len(coef), -1).shape != (problem.rows.n_cols, problem.K):
+        if coef.reshape(len(coef), -1).shape != (problem.rows.n_features, problem.K):
             return None  # other features or classes: nothing to continue from
         last = getattr(self, "_last", None)
         return last if last is not None and self._is_at_last_point() else (coef, intercept)
@@ -192,6 +220,13 @@ class FiniteSumEstimator(BaseEstimator):
 
     def _check_rows(self, X: Any) -> Rows:
         """Rows to predict, by scikit-learn's rules."""
+        if isinstance(X, RowSource):
+            if X.rows.n_features != self.n_features_in_:
+                raise ValueError(
+                    f"X has {X.rows.n_features} features, but {type(self).__name__} is expecting "
+                    f"{self.n_features_in_} features as input"
+                )
+            return as_rows(X)
         check_sparse_structure(X)
         X = validate_data(
             self, X, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", reset=False
@@ -203,7 +238,7 @@ def margins_of(estimators: Sequence[FiniteSumEstimator], X: Any) -> list[Array]:
     """X w + b of fitted estimators with the same features, (n, K) each, in one pass over X."""
     rows = estimators[0]._check_rows(X)
     points = [estimator._pack() for estimator in estimators]
-    coefs = [coef.reshape(rows.n_cols, -1) for coef, _ in points]
+    coefs = [rows.stored(coef.reshape(rows.n_features, -1)) for coef, _ in points]
     ends = np.cumsum([coef.shape[1] for coef in coefs])
     W = np.empty((rows.n_cols + 1, ends[-1]), dtype=np.result_type(*coefs))
     for (_, intercept), coef, end in zip(points, coefs, ends, strict=True):

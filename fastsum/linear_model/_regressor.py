@@ -40,15 +40,20 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         return self.alpha, self.l1_ratio
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Any:
+    def fit(
+        self,
+        X: Any,
+        y: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Any:
         """Fits the model.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or fastsum.store.Dataset of shape (n_samples, n_features)
             Training rows; never modified. float32 and CSR are kept as they are.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets.
+            Targets; None takes those of a Dataset.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row.
 

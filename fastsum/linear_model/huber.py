@@ -180,7 +180,7 @@ class HuberRegressor(LinearRegressor):
 
     def _init(self, problem: Problem) -> Any:
         usable = hasattr(self, "scale_") and self.warm_start and hasattr(self, "coef_")
-        return self._pack() if usable and np.size(self.coef_) == problem.rows.n_cols else None
+        return self._pack() if usable and np.size(self.coef_) == problem.rows.n_features else None
 
 
 class _Search:
@@ -275,7 +275,7 @@ class _Search:
             )
 
     def _residuals(self, result: Result) -> FloatArray:
-        W = np.append(result.coef, result.intercept).astype(np.float64)[:, None]
+        W = np.append(self.rows.stored(result.coef), result.intercept)[:, None].astype(np.float64)
         z = np.empty((len(self.y), 1))
         self.rows.margins(W, self._n_threads, z)
         return z[:, 0] - self.y
@@ -311,7 +311,7 @@ class _Search:
         young = sigma * float(self.s @ (H + scaled**2 / 4.0 - t * scaled))
         rest = sigma * max(0.0, self.S - float(self.s @ scaled**2) / 4.0)
         v = self.rows.transposed((self.s * scaled)[:, None], self._n_threads)[:, 0]
-        off = w + v / (2.0 * self.alpha)
+        off = self.rows.stored(w) + v / (2.0 * self.alpha)
         gap = max(0.0, young) + rest + self.alpha * float(off @ off)
         return self._objective(float(w @ w), sigma, r) - gap
 

@@ -17,7 +17,7 @@ from fastsum.solvers import _newton as newton
 from fastsum.solvers._extrapolation import DEPTH, check_points, extrapolate, marks
 from fastsum.solvers._method import Method, State, Weights
 from fastsum.solvers._progress import Callback, Progress, ProgressBar
-from fastsum.solvers._warm_start import initial_weights
+from fastsum.solvers._warm_start import null_weights
 
 # Passes between certificates: at least 4, then a quarter of the passes made so far. A certificate
 # costs about half a pass of steps, so all of them together stay near a tenth of a fit.
@@ -35,6 +35,7 @@ NEWTON_LENGTHS = (1.0, 0.3, 0.1, 0.03)
 # A tol this small asks for the floor of the arithmetic.
 SETTLED = 1e-12
 PATIENCE = 4
+TRACE = ("passes", "seconds", "objective", "gap")
 # Checks without progress after which a gap at the floor of the arithmetic ends the fit.
 STUCK = 2
 
@@ -57,7 +58,7 @@ class Run:
         self.state, self.tol = state, tol
         self.refine, self.mend = refine, mend
         self.prepared = unprepared(problem)
-        self.phase = method.name
+        self.phase, self.resumed, self.ended = method.name, False, False
         self.began, self.began_at = time.perf_counter(), int(state["passes"])
         self.records: list[tuple[Any, ...]] = []
         self.best: tuple[float, Weights, Certificate] | None = None
@@ -94,6 +95,7 @@ class Run:
         last, check = next(checks)
         done = (self.certifier.null.gap <= self.certifier.floor(self.certificate)).all()
         due = 0 if warm else 1 if done else max_iter  # a warm start may be done at once
+        due = max_iter if self.resumed else due
         while True:
             # advance to the next certificate
             stop_at = min(check, self.began_at + min(due, max_iter))
@@ -113,6 +115,7 @@ class Run:
             self._record()
             bar.update(self.passes, self.certificate, self.target(), self.phase)
             self.phase = self.method.name
+            self.ended = status is not None or self.passes >= max_iter
             asked = callback is not None and bool(callback(self._progress()))
             # stop
             if status is not None:
@@ -123,6 +126,52 @@ class Run:
                 return self._reached() or Status.MAX_ITER
             if self._late(max_time):
                 return Status.TIME
+
+    # ---- for jobs, which go on in another process
+
+    def settle(self) -> bool:
+        """Called after each certificate of a job: whether there is more, and `memory` tells all."""
+        return not self.ended
+
+    def memory(self) -> State:
+        """All that the rest of the fit depends on, as a flat dict of arrays and scalars."""
+        out: State = {f"state.{name}": value for name, value in self.state.items()}
+        out |= {f"now.{k}": v for k, v in vars(self.certificate).items()}
+        out |= {"reference": self.reference, "dual": self.certifier.dual}
+        out |= {"began_at": self.began_at, "seconds": time.perf_counter() - self.began}
+        if self.best is not None:
+            total, W, certificate = self.best
+            out |= {"best.total": total, "best.weights": W}
+            out |= {f"best.{k}": v for k, v in vars(certificate).items()}
+        phase, *numbers = zip(*self.records, strict=True) if self.records else [()] * 5
+        out["trace.phase"] = np.array(phase, dtype=np.str_)
+        for name, values in zip(TRACE, numbers, strict=True):
+            out[f"trace.{name}"] = np.array(values, dtype=np.float64)
+        return out
+
+    def recall(self, memory: State) -> None:
+        """Takes over what `memory` told in another process, of the same problem and settings."""
+
+        def named(head: str) -> State:
+            return {k.removeprefix(head): v for k, v in memory.items() if k.startswith(head)}
+
+        self.state.clear()
+        self.state.update(named("state."))
+        self.reference = memory["reference"]
+        self.certifier.learn(memory["dual"])
+        self.certificate = Certificate(**named("now."))
+        self.began_at = memory["began_at"]
+        self.began, self.resumed = time.perf_counter() - memory["seconds"], True
+        if "best.total" in memory:
+            best = named("best.")
+            total, W = best.pop("total"), best.pop("weights")
+            self.best = total, W, Certificate(**best)
+        numbers = [memory[f"trace.{name}"] for name in TRACE]
+        plain = [v.tolist() if v.ndim == 1 else list(v) for v in numbers]
+        plain[0] = [int(passes) for passes in plain[0]]
+        self.records = list(zip(memory["trace.phase"].tolist(), *plain, strict=True))
+        if self.state["slowed"]:
+            self.method.slow_down(0.5 ** self.state["slowed"])
 
     @property
     def passes(self) -> int:
@@ -218,7 +267,7 @@ class Run:
         if not self.mend or self.state["slowed"] >= MOST_SLOWED:
             return False
         slowed = self.state["slowed"] + 1
-        W = initial_weights(None, self.problem, self.certifier.null.intercept)
+        W = null_weights(self.problem, self.certifier.null.intercept)
         if self.best is not None:
             W = self.best[1].copy()
         self.state.update(self.method.start(W, rng_from_state(self.state["rng"])))

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastsum.certificate import Certificate, Certifier
+from fastsum.prepare import unprepared
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
 from fastsum.sampling import check_kind
@@ -22,7 +23,14 @@ from fastsum.solvers._method import Method
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._registry import SOLVERS, resolve_solver
 from fastsum.solvers._rounds import Rounds
-from fastsum.solvers._warm_start import Init, carried_state, initial_weights, known_dual, seal
+from fastsum.solvers._warm_start import (
+    Init,
+    carried_state,
+    initial_weights,
+    known_dual,
+    null_weights,
+    seal,
+)
 from fastsum.solvers.auto import Auto
 from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
 
@@ -170,7 +178,7 @@ def solve(
                 "step_size and sampling have no meaning for solver='auto', which sets them itself: "
                 f"name a solver of {list(SOLVERS)} to set them"
             )
-        run: Run = _auto_run(problem, kind, tol, init, n_threads, seed_of(random_state))
+        run: Run = auto_run(problem, kind, tol, init, n_threads, seed_of(random_state))
     else:
         if step_size is not None and not kind.takes_step:
             raise ValueError(
@@ -179,14 +187,14 @@ def solve(
             )
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads, **own}
         refine = refine or solver not in SOLVERS  # a method that "auto" leaves the problem to
-        run = _method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
+        run = method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K
     with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):
         status = run.loop(max_iter, max_time, init is not None, callback, bar)
     return result_of(run, problem, status, keep_state)
 
 
-def _method_run(
+def method_run(
     problem: Problem,
     kind: type[Method],
     options: dict[str, Any],
@@ -199,12 +207,14 @@ def _method_run(
     certifier = Certifier(problem, options["n_threads"])
     method = kind(problem, **options)
     state = carried_state(init, problem, method.name)
-    carried = state is not None
+    carried, prepared = state is not None, unprepared(problem)
+    if state is not None:
+        state["weights"] = prepared.from_user(state["weights"])
     if state is not None and (dual := known_dual(state, problem)) is not None:
         certifier.learn(dual)
     if state is None:
         rng = np.random.Generator(np.random.PCG64(seed))
-        start = initial_weights(init, problem, certifier.null.intercept)
+        start = prepared.from_user(initial_weights(init, problem, certifier.null.intercept))
         state = {**method.start(start, rng), **_counters(problem)}
         shape = (DEPTH + 1, *start.shape)
         if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
@@ -216,7 +226,7 @@ def _method_run(
     return run
 
 
-def _auto_run(
+def auto_run(
     problem: Problem, kind: type[Auto], tol: float, init: Init, n_threads: int, seed: int
 ) -> Rounds:
     """The run of `Auto` on the prepared problem."""
@@ -249,7 +259,7 @@ def result_of(
     state, certificate = run.state, run.certificate
     W = state["weights"]
     if status is Status.DIVERGED:
-        W, state = initial_weights(None, run.problem, run.certifier.null.intercept), {}
+        W, state = null_weights(run.problem, run.certifier.null.intercept), {}
         if run.best is not None:
             _, W, certificate = run.best
     W = run.prepared.to_user(W)
@@ -285,7 +295,7 @@ def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
     certificate = certifier.at_zero()
     return Result(
         coef=np.zeros(
-            (problem.rows.n_cols, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype
+            (problem.rows.n_features, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype
         ),
         intercept=plain(certificate.intercept),
         objective=plain(certificate.objective),

@@ -74,6 +74,24 @@ class Rounds(Run):
             self._record()
         return status
 
+    def settle(self) -> bool:
+        """Whether the phases can be told."""
+        return self.method.settle()
+
+    def memory(self) -> State:
+        """With the choices of the engine, and the point as it was certified."""
+        out = {f"auto.{name}": value for name, value in self.method.memory().items()}
+        return {**super().memory(), **out, "at_intercept": self.certifier.at_intercept}
+
+    def recall(self, memory: State) -> None:
+        """Certifies the last point again, in whose margins and slopes the next phase begins."""
+        super().recall(memory)
+        W = self.state["weights"].copy()
+        W[-1] = memory["at_intercept"]
+        self.certifier(W)
+        own = {k.removeprefix("auto."): v for k, v in memory.items() if k.startswith("auto.")}
+        self.method.recall(own)
+
     def within(self, tol: float) -> Status | None:
         """The status if the last certificate is good enough for another tol."""
         self.tol = tol

@@ -61,8 +61,15 @@ def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
     return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
 
 
+def null_weights(problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
+    """Weights (d + 1, K) of the null model on the problem's own rows."""
+    W = np.zeros((problem.rows.n_cols + 1, problem.K), dtype=problem.dtype)
+    W[-1] = null_intercept
+    return W
+
+
 def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
-    """Weights (d + 1, K) to start from: the null model, or the coefficients of `init`.
+    """The user's weights (d + 1, K) to start from: the null model, or those of `init`.
 
     Those are moved into their bounds.
 
@@ -71,7 +78,7 @@ def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike)
     ValueError
         If the coefficients of `init` do not have the shape of the problem.
     """
-    d, K = problem.rows.n_cols, problem.K
+    d, K = problem.rows.n_features, problem.K
     W = np.zeros((d + 1, K), dtype=problem.dtype)
     if isinstance(init, Result):
         init = (init.coef, init.intercept)

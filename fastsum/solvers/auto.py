@@ -11,6 +11,8 @@ where those are few.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,6 +39,16 @@ FLATTENED = 0.6
 MOST_EPOCHS = 8
 SLOW = 0.03  # of the objective: what a round of L-BFGS must gain for another
 MOST_LBFGS = 1 << 20  # unknowns
+SETTLE_EVERY = 8  # rounds after which a job makes phases anew that cannot be written down
+FLAGS = (
+    "_last_gain", "_idle", "_sample_first", "_few_rows", "_samples_first", "_descend",
+    "_dual_first", "_epochs_left", "_unsettled",
+)  # fmt: skip
+
+PHASES: tuple[type[Phase], ...] = (
+    CoupledSet, CoupledSamples, DualEpochs, Epochs, GrowingSamples, LBFGS, NewtonCG, RowSample,
+    RowSpaceNewton, Smoothing, WorkingSet,
+)  # fmt: skip
 
 
 class Auto:
@@ -56,12 +68,8 @@ class Auto:
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
         self.problem = problem
         self._phases: dict[type[Phase], Phase] = {}
-        self._arguments = problem, certifier, n_threads
+        self._arguments, self._seed, self._unsettled = (problem, certifier, n_threads), seed, 0
         self._last_gain, self._idle = np.inf, 0
-        if problem.loss.kinked:
-            self._phases[Smoothing] = Smoothing(
-                problem, certifier, n_threads, lambda p, c: Auto(p, c, n_threads, seed)
-            )
         self._separate_l1 = WorkingSet.serves(problem)
         self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
@@ -74,10 +82,10 @@ class Auto:
         self._epochs_left = 0
         self._dual_first = not self._samples_first and DualEpochs.pays(problem, n_threads)
         if self._dual_first:
-            self._phases[DualEpochs] = DualEpochs(problem, certifier, n_threads, seed)
+            self._phase(DualEpochs)
         elif Epochs.pays(problem, n_threads):
             self._epochs_left = MOST_EPOCHS
-            self._phases[Epochs] = Epochs(problem, certifier, n_threads, seed)
+            self._phase(Epochs)
 
     def use(self, problem: Problem) -> None:
         """Goes on from here under another penalty of the same kind: what is for far starts is over.
@@ -174,5 +182,50 @@ class Auto:
 
     def _phase(self, kind: type[Phase]) -> Phase:
         if kind not in self._phases:
-            self._phases[kind] = kind(*self._arguments)
+            self._phases[kind] = self._made(kind)
         return self._phases[kind]
+
+    def _made(self, kind: type[Phase]) -> Phase:
+        problem, certifier, n_threads = self._arguments
+        if issubclass(kind, DualEpochs | Epochs):
+            return kind(problem, certifier, n_threads, self._seed)
+        if issubclass(kind, Smoothing):
+            return kind(problem, certifier, n_threads, self._smoothed)
+        return kind(problem, certifier, n_threads)
+
+    def _smoothed(self, problem: Problem, certifier: Certifier) -> Auto:
+        return Auto(problem, certifier, self._arguments[2], self._seed)
+
+    # ---- for jobs, which go on in another process
+
+    def settle(self) -> bool:
+        """Called after each round of a job: whether `memory` tells all that later rounds need.
+
+        Where it does not, it does every SETTLE_EVERY rounds, for the phases concerned are forgotten
+        then: whether anyone asks must not change the path.
+        """
+        lost = [kind for kind, phase in self._phases.items() if phase.remembers is None]
+        self._unsettled = self._unsettled + 1 if lost else 0
+        if self._unsettled == SETTLE_EVERY:
+            self._unsettled = 0
+            for kind in lost:
+                del self._phases[kind]
+        return self._unsettled == 0
+
+    def memory(self) -> dict[str, Any]:
+        """The choices made and the memory of each phase, by name."""
+        out = {name: getattr(self, name) for name in FLAGS}
+        out["phases"] = np.array([kind.__name__ for kind in self._phases], dtype=np.str_)
+        for kind, phase in self._phases.items():
+            memory = phase.memory() or {}
+            out |= {f"{kind.__name__}.{name}": value for name, value in memory.items()}
+        return out
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Takes over what `memory` told in another process."""
+        for name in FLAGS:
+            setattr(self, name, memory[name])
+        kinds = {kind.__name__: kind for kind in PHASES}
+        for name in memory["phases"].tolist():
+            own = {k.partition(".")[2]: v for k, v in memory.items() if k.startswith(f"{name}.")}
+            self._phase(kinds[name]).recall(own)

@@ -13,6 +13,8 @@ about as long as F allows (sector.scale, 105 classes: 5 Newton steps in place of
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +38,16 @@ class RaisedCurvature:
         self._before = np.full(problem.columns.n_problems, np.inf)
         # What the last step's model promised to gain, (B,); set by whoever solved it.
         self.predicted: FloatArray | None = None
+
+    def memory(self) -> dict[str, Any]:
+        """What later steps depend on."""
+        promised = np.empty(0) if self.predicted is None else self.predicted
+        return {"radius": self._radius, "before": self._before, "predicted": promised}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Takes over what `memory` told."""
+        self._radius, self._before = memory["radius"], memory["before"]
+        self.predicted = memory["predicted"] if memory["predicted"].size else None
 
     def shorten(self, worse: npt.NDArray[np.bool_]) -> None:
         """Steps of the problems `worse` (B,) were too long: rows of labels move by about R next."""

@@ -19,6 +19,9 @@ class Phase(ABC):
     """A map from a certified point to a better one."""
 
     name: ClassVar[str]
+    # Attributes that later rounds depend on: arrays, scalars or None. None instead of a tuple: what
+    # they depend on cannot be written down, and a job makes the phase anew from time to time.
+    remembers: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         self.problem, self.certifier, self.n_threads = problem, certifier, n_threads
@@ -26,6 +29,17 @@ class Phase(ABC):
     def use(self, problem: Problem) -> None:
         """Goes on with the same data under another penalty."""
         self.problem = problem
+
+    def memory(self) -> dict[str, Any] | None:
+        """What a checkpoint must hold of the phase, by name; None if that cannot be told."""
+        if self.remembers is None:
+            return None
+        return {name: getattr(self, name) for name in self.remembers}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Takes over what `memory` told in another process."""
+        for name in self.remembers or ():
+            setattr(self, name, memory[name])
 
     @abstractmethod
     def improve(

@@ -11,12 +11,14 @@ Source    Shalev-Shwartz, Zhang, JMLR 2013; Rockafellar, SIAM J. Control and Opt
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastsum._core import _phases
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.sampling import Sampler
+from fastsum.sampling import Sampler, rng_from_state, rng_state
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases.epochs import block_for_steps
 
@@ -39,6 +41,7 @@ class DualEpochs(Phase):
     """
 
     name = "dual epochs"
+    remembers = ("_u", "_weights", "_moved", "_aim", "slow")
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int = 0):
         super().__init__(problem, certifier, n_threads)
@@ -84,6 +87,15 @@ class DualEpochs(Phase):
         self._aim *= CLOSER
         self._moved += float(self._weights[-1]) - start
         return self._weights[:, None].astype(self.problem.dtype), epochs
+
+    def memory(self) -> dict[str, Any]:
+        """With the state of the order of rows."""
+        return {**(super().memory() or {}), "rng": rng_state(self._rng)}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Takes over what `memory` told."""
+        super().recall(memory)
+        self._rng = rng_from_state(memory["rng"])
 
     def dual(self) -> tuple[FloatArray, FloatArray] | None:
         """u itself, whose gradient is -l2 w but for rounding."""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from fastsum._core import _kernels, _phases
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.sampling import Sampler
+from fastsum.sampling import Sampler, rng_from_state, rng_state
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST
 
@@ -39,6 +39,7 @@ class Epochs(Phase):
     """One epoch of preconditioned SVRG a call."""
 
     name = "svrg epoch"
+    remembers = ("_slower", "_epochs", "_metric", "_norms")
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int = 0):
         super().__init__(problem, certifier, n_threads)
@@ -112,6 +113,15 @@ class Epochs(Phase):
             self.n_threads,
         )
         return one[:, :1].astype(problem.dtype), 1
+
+    def memory(self) -> dict[str, Any]:
+        """With the state of the order of rows."""
+        return {**(super().memory() or {}), "rng": rng_state(self._rng)}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Takes over what `memory` told."""
+        super().recall(memory)
+        self._rng = rng_from_state(memory["rng"])
 
     def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """The step was too long."""

@@ -29,6 +29,7 @@ class GrowingSamples(Phase):
     """All samples in one call; made once, at the start of a fit."""
 
     name = "row samples"
+    remembers = ()
     kind: ClassVar[type[Phase]] = NewtonCG
     rows_per_unknown, share = ROWS_PER_UNKNOWN, 1.0  # of the statistical error: least gain
 

@@ -24,6 +24,7 @@ class LBFGS(Phase):
     """Some iterations a call."""
 
     name = "l-bfgs"
+    remembers = ()
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int

@@ -18,6 +18,8 @@ Source    Dembo, Eisenstat, Steihaug, SIAM Journal on Numerical Analysis 1982; s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,6 +49,7 @@ class NewtonCG(NewtonStep):
     """One truncated Newton step a call."""
 
     name = "newton-cg"
+    remembers = ("_passes", "_products", "_made_at", "_delta", "_failed", "_shortened", "_far")
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)
@@ -70,6 +73,20 @@ class NewtonCG(NewtonStep):
         delta, products = self._solve(g, c, M, target, budget)
         self._products = max(self._products, products)
         return self._full(w, delta, c), products
+
+    def memory(self) -> dict[str, Any]:
+        """With the growth of the curvature; a preconditioner is made again from its curvature."""
+        curvature, made = self._curvature.memory(), self._preconditioner is not None
+        return {**(super().memory() or {}), **curvature, "preconditioned": made}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Takes over what `memory` told."""
+        super().recall(memory)
+        self._curvature.recall(memory)
+        if memory["preconditioned"]:
+            self._preconditioner = BlockPreconditioner(
+                self.problem, self._made_at, self.n_threads, self._passes
+            )
 
     def use(self, problem: Problem) -> None:
         """A preconditioner that is exact on all columns is lost, another follows the penalty."""

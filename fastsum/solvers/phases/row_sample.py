@@ -27,6 +27,7 @@ class RowSample(Phase):
     """One fit of the sample; a start other than 0 is left as it is."""
 
     name = "row sample"
+    remembers = ()
 
     @staticmethod
     def serves(problem: Problem) -> bool:

@@ -52,6 +52,7 @@ class RowSpaceNewton(Phase):
     """Newton steps to the target in one call."""
 
     name = "row newton"
+    remembers = ()
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         super().__init__(problem, certifier, n_threads)

@@ -33,6 +33,7 @@ class Smoothing(Phase):
     """The smoothed fit of one gamma a call."""
 
     name = "smoothing"
+    remembers = ("_gamma", "_failed", "_gap", "_u", "_W")
 
     def __init__(
         self, problem: Problem, certifier: Certifier, n_threads: int, make_engine: MakeEngine
