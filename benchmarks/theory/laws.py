@@ -33,6 +33,7 @@ class Law:
     batch: bool = False
     absolute: bool = False
     epsilon: float = 1e-6
+    noise: float = 1.0  # of y, beside the part that X reaches, of size 1
     seeds: tuple[int, ...] = (0,)
     step: float | None = None  # in units of 1 / max_i L_i; None is the solver's own
     options: dict = field(default_factory=dict)
@@ -79,14 +80,15 @@ def nitanda(n, kappa, epsilon):
 SUM, ROOT = "n + kappa", "n + sqrt(n kappa)"
 LOG = "(n + sqrt(n kappa)) (1 + log(1 + kappa / n) / log 300)"
 BATCH = {"start": None, "low": 3.0, "of_n": False, "batch": True}
-# Robbins-Monro steps, the last iterate: 3 seeds, for it is noisy
+# Robbins-Monro steps, the last iterate, which is noisy
 SGD = {
     "start": None,
     "low": 3.0,
     "of_n": False,
     "absolute": True,
-    "epsilon": 2e-3,
-    "seeds": (0, 1, 2),
+    "epsilon": 1e-3,
+    "seeds": (0, 1, 2, 3, 4),
+    "noise": 3.0,  # the variance at the optimum is to be the same for all kappa
     "options": {"schedule": "inverse", "average": False},
 }
 
