@@ -1,4 +1,5 @@
-"""``python -m benchmarks peers | own | kernels | grids | per-pass | fixed-cost | list``."""
+"""``python -m benchmarks peers | own | kernels | grids | per-pass | fixed-cost | theory | family |
+list``."""
 
 import argparse
 import os
@@ -19,6 +20,8 @@ def parse(arguments=None):
     helps = {
         "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
         "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
+        "theory": "sample gradients against the condition number, beside the stated rates",
+        "family": "the accelerated prox methods, saga and auto: gap against passes and seconds",
         "grids": "cross-validated grids: ours, separate fits of ours, scikit-learn",
         "kernels": "ns per stored value against the roofline",
         "own": "weights, intercept, float32, a second thread, memory: ours against ours",
@@ -53,7 +56,16 @@ def main(arguments=None):
     for variable in THREAD_VARIABLES:  # read when the libraries load, so before any import of them
         os.environ[variable] = str(getattr(args, "threads", 1))
     from benchmarks import registry
-    from benchmarks.experiments import fixed_cost, grids, kernels, own, peers, per_pass
+    from benchmarks.experiments import (
+        family,
+        fixed_cost,
+        grids,
+        kernels,
+        own,
+        peers,
+        per_pass,
+        theory,
+    )
 
     if args.command == "list":
         registry.show()
@@ -62,6 +74,8 @@ def main(arguments=None):
         "per-pass": per_pass,
         "fixed-cost": fixed_cost,
         "grids": grids,
+        "theory": theory,
+        "family": family,
         "kernels": kernels,
         "own": own,
         "peers": peers,

@@ -1,35 +1,15 @@
 """The benchmark harness on tiny data: its formulas, our solvers in it, its commands. No timing."""
 
-import importlib.util
 import json
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks_package import FOLDER, _package  # noqa: F401 (a fixture)
 from scipy.optimize import minimize as scipy_minimize
 from sklearn.metrics import log_loss, mean_squared_error
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="needs a checkout: benchmarks/")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _package():
-    """`benchmarks` as a package, though the checkout is not on the path."""
-    path, before = list(sys.path), set(sys.modules)
-    place = [str(FOLDER)]
-    spec = importlib.util.spec_from_file_location(
-        "benchmarks", FOLDER / "__init__.py", submodule_search_locations=place
-    )
-    sys.modules["benchmarks"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("benchmarks", "benchmark_utils"):
-            del sys.modules[name]
 
 
 SIZES = "n_samples=60,n_features=4,condition=3"

@@ -20,9 +20,10 @@ class AccProxSvrg(Svrg):
     Problem: (1).  Step: eq. (47), a batch of b rows; stages of m batches from a snapshot, at which
     the momentum begins anew.  eta = 1 / (2 L), beta and b by eq. (48), whose constant 8 sqrt(2) / p
     of the theorem is left out, m = 2 (mu eta)^(-1/2) in whole passes.  Rate:
-    n + n kappa / (n + sqrt(kappa)) sample gradients a factor: no better than SVRG where kappa is
-    beyond n^2.  Cost: one row a sample gradient, and d a batch, which on sparse rows is enlarged
-    until it holds d non-zeros.  Memory: four (d + 1, K) arrays and n K scalars.
+    n + n kappa / (n + sqrt(kappa)) sample gradients a factor: as SVRG up to kappa = n^2, and as
+    accelerated full gradients beyond.  Cost: one row a sample gradient, and d a batch, which on
+    sparse rows is enlarged until it holds d non-zeros.  Memory: four (d + 1, K) arrays and n K
+    scalars.
 
     Without an l2 part (l1 alone) beta = (k - 1) / (k + 2) in batch k of a stage, and stages as for
     mu = L / (10 n): a scheme of restarts at fixed times.  A free intercept has no part of mu.
