@@ -164,6 +164,18 @@ class Loss(ABC):
         """
 
 
+def distinct(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The distinct values of y (n,), ascending: `numpy.unique`, without a sort where they are two.
+
+    Of 400,000 labels a sort takes 20 to 40 ms, as long as two passes over their rows.
+    """
+    if y.ndim == 1 and y.size and y.dtype.kind in "biuf":
+        low, high = y.min(), y.max()
+        if ((y == low) | (y == high)).all():
+            return np.array([low] if low == high else [low, high], dtype=y.dtype)
+    return np.unique(y)
+
+
 class _RealLoss(Loss):
     domain = "real"
 
@@ -185,7 +197,7 @@ class Squared(_RealLoss):
 class _ClassLoss(Loss):
     def lacking(self, labels: FloatArray) -> str:
         """Every class needs a row, or its intercept runs to infinity."""
-        found = np.unique(labels)
+        found = distinct(labels)
         if found.size < 2:
             return (
                 f"y has a single class with a positive weight ({found[0]:g}); loss={self.name!r} "
@@ -199,7 +211,7 @@ class _SignLoss(_ClassLoss):
 
     def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
         """Labels -1 and 1; 0 and 1 are mapped to them."""
-        values = np.unique(y)
+        values = distinct(y)
         if values.size > 2 or not (np.isin(values, (0, 1)).all() or np.isin(values, (-1, 1)).all()):
             shown = ", ".join(map(str, values[:4].tolist()))
             raise ValueError(

@@ -14,7 +14,7 @@ from fastsum._core import _kernels
 from fastsum.columns import Columns
 from fastsum.data import Rows, as_rows
 from fastsum.files import checksum
-from fastsum.losses import Loss, get_loss
+from fastsum.losses import Loss, distinct, get_loss
 from fastsum.penalties import Penalty, make_own, make_penalty, shrink
 from fastsum.row_source import labels_with
 
@@ -205,7 +205,7 @@ class Problem:
         present = y if s is None else y[s > 0]
         if not len(present) or self.loss.lacking(present):
             return None
-        if self.loss.domain != "real" and len(np.unique(present)) < len(np.unique(self.y)):
+        if self.loss.domain != "real" and len(distinct(present)) < len(distinct(self.y)):
             return None
         return self.on_rows(self.rows.every(step), y, s)
 
@@ -332,7 +332,7 @@ def _check_labels(labels: FloatArray, weights: FloatArray | None, loss: Loss) ->
     present = labels if weights is None else labels[weights > 0]
     if lacking := loss.lacking(present):
         raise ValueError(lacking)
-    found = np.unique(present) if loss.domain == "class" else present
+    found = distinct(present) if loss.domain == "class" else present
     if loss.domain == "class" and found.size <= labels.max():
         absent = np.setdiff1d(np.arange(min(labels.max(), found.size + 5)), found)[:5]
         raise ValueError(

@@ -8,7 +8,7 @@ import scipy.optimize
 from reference.losses import FORMULAS, formula
 
 from fastsum import Problem
-from fastsum.losses import LOSSES, get_loss
+from fastsum.losses import LOSSES, distinct, get_loss
 
 N_OUTPUTS = 3
 
@@ -311,3 +311,13 @@ def test_logistic_to_the_last_digits():
     found = [(loss.value(t, 1.0), loss.derivative(t, 1.0)[0], loss.second(t, 1.0)[0, 0]) for t in z]
     for got, true in zip(np.array(found).T, exact, strict=True):
         assert float(np.abs((got - true) / true).max()) < 4 * np.finfo(float).eps
+
+
+@pytest.mark.parametrize(
+    "y",
+    [[1, 0, 1], [0, 0], [-1.0, 1.0], [2, 0, 1], [True, False], ["b", "a"], [0.5, -0.0, 0.0], []],
+)
+def test_distinct_values_are_those_of_numpy(y):
+    found, wanted = distinct(np.array(y)), np.unique(y)
+    np.testing.assert_array_equal(found, wanted)
+    assert found.dtype == wanted.dtype

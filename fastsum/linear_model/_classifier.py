@@ -25,7 +25,7 @@ from fastsum.linear_model._base import (
     Constraints,
     FiniteSumEstimator,
 )
-from fastsum.losses import LOSSES
+from fastsum.losses import LOSSES, distinct
 from fastsum.problem import Problem
 from fastsum.result import Result
 
@@ -92,7 +92,8 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
     def _check_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, Array, Array | None]:
         """Rows, labels and weights by scikit-learn's rules."""
         rows, y = self._validate(X, y)
-        check_classification_targets(y)
+        if y.dtype.kind not in "biu" or len(distinct(y)) > 2:  # two integers pass its checks
+            check_classification_targets(y)
         return rows, y, self._check_weights(sample_weight, rows.n_rows)
 
     def _base_problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
@@ -112,13 +113,15 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
     def _encode(self, y: Array, weights: Array | None) -> Array:
         """Sets classes_ to the labels with a positive weight; the position of each row's there."""
         present = y if weights is None else y[weights > 0]
-        self.classes_ = np.unique(present)
+        self.classes_ = distinct(present)
         if len(self.classes_) < 2:
             found = self.classes_.tolist()
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least 2 classes, but the data (with a "
                 f"positive weight) hold only one class: {found[0] if found else 'none'}"
             )
+        if len(self.classes_) == 2 and weights is None:
+            return (y == self.classes_[1]).astype(np.intp)
         codes: Array = np.searchsorted(self.classes_, y)
         codes[codes == len(self.classes_)] = 0  # labels of zero weight alone: never looked at
         return codes
