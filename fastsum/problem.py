@@ -161,8 +161,8 @@ class Problem:
         return self.with_penalty(alpha, ratio)
 
     def with_penalty_of(self, other: Problem) -> Problem:
-        """The same problem with the penalty of another."""
-        return self._changed(penalty=other.penalty)
+        """The same problem with the strengths of another, whose features may be in other order."""
+        return self._changed(penalty=other.penalty.with_own(self.penalty.own))
 
     def on_columns(self, rows: Rows, columns: npt.NDArray[np.int64]) -> Problem:
         """The same problem on rows that hold some of the columns, in another order perhaps."""

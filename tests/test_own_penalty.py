@@ -206,7 +206,7 @@ def test_terms_of_the_gap_do_not_cancel():
             np.array([[float(w)], [0.0]]), np.array([[float(v)]]), penalty.l1, penalty.l2,
             own.packed, np.ones(1), *sums,
         )  # fmt: skip
-        assert sums[1, 0] == pytest.approx(want, rel=1e-6, abs=1e-15 * want**0.5)
+        assert sums[1, 0] == pytest.approx(want, rel=1e-6, abs=1e-16 * want**0.5)
 
 
 # ---- the same problem in other words

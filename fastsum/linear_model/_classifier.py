@@ -154,6 +154,15 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             columns, labels = Columns(), np.where(codes == 1, 1.0, -1.0)
         else:
             columns, labels = Columns.one_vs_rest(n_classes), codes
+        if (
+            loss.coupled
+            and n_classes == 2
+            and any(self._own()[b] is not None for b in ("lower", "upper"))
+        ):
+            raise ValueError(
+                "bounds are of each output, and loss='multinomial' has two for two classes whose "
+                "difference is coef_: use loss='logistic'"
+            )
         total = float(rows.n_rows) if weights is None else float(weights.sum())
         alpha, l1_ratio = self._strengths(total)
         return Problem(
@@ -166,6 +175,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
             columns=columns,
+            **self._own(),
         )
 
     def _accept(self, result: Result, problem: Problem, y: Array) -> None:
@@ -327,6 +337,9 @@ class SolverClassifier(LinearClassifier):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.loss = loss
         self.alpha = alpha
@@ -342,3 +355,6 @@ class SolverClassifier(LinearClassifier):
         self.verbose = verbose
         self.sampling = sampling
         self.step_size = step_size
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper

@@ -64,7 +64,14 @@ PARAMETERS = {
     "copy_X": """copy_X : bool, default=True
     X is never modified, and copied only where its layout asks for it.""",
     "positive": """positive : bool, default=False
-    Only False is supported.""",
+    Whether coefficients must be >= 0: lower=0. The intercept need not be.""",
+    "penalty_factor": """penalty_factor : array-like of shape (n_features,), default=None
+    Factors >= 0 of the penalty, one a feature; 0 leaves it unpenalised. They are taken as they are
+    (glmnet scales them to a mean of 1). None is 1.""",
+    "lower": """lower : float or array-like of shape (n_features,), default=None
+    Lower bounds of the coefficients of each feature, <= 0; None is none.""",
+    "upper": """upper : float or array-like of shape (n_features,), default=None
+    Upper bounds of the coefficients of each feature, >= 0; None is none.""",
     "precompute": """precompute : bool, default=False
     Only False has a meaning here.""",
     "selection": """selection : {"cyclic"}, default="cyclic"

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsum.data import Rows
 from fastsum.linear_model._base import (
     NON_NEGATIVE,
+    OWN_CONSTRAINTS,
     SHARED_CONSTRAINTS,
     SOLVER_CONSTRAINTS,
     Array,
@@ -85,6 +86,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             l1_ratio=l1_ratio,
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
+            **self._own(),
         )
 
     def _weights_on(self, train: Array, y: Array, weights: Array | None) -> Array | None:
@@ -156,6 +158,9 @@ class SolverRegressor(LinearRegressor):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.loss = loss
         self.alpha = alpha
@@ -170,6 +175,9 @@ class SolverRegressor(LinearRegressor):
         self.verbose = verbose
         self.sampling = sampling
         self.step_size = step_size
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
     def _loss_name(self) -> str:
         return str(self.loss)
@@ -185,12 +193,12 @@ class CoordinateDescentFace(LinearRegressor):
         "precompute": ["boolean", "array-like"],
         "copy_X": ["boolean"],
         "positive": ["boolean"],
+        **OWN_CONSTRAINTS,
         "selection": [StrOptions({"cyclic", "random"})],
         "solver": [StrOptions(set(SOLVER_NAMES))],
     }
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
         "precompute": (False, _X_IS_SAFE),
-        "positive": (False, "bounds are not supported; use scikit-learn's class for them"),
         "selection": ("cyclic", "no coordinates are selected; SAGARegressor has `sampling`"),
     }
 

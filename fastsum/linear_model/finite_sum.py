@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy.typing as npt
 from sklearn.utils._param_validation import StrOptions
 
 from fastsum.linear_model._base import Constraints
@@ -34,6 +35,9 @@ class FiniteSumClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -81,6 +85,9 @@ class FiniteSumClassifier(SolverClassifier):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         super().__init__(
             loss,
@@ -97,6 +104,9 @@ class FiniteSumClassifier(SolverClassifier):
             verbose=verbose,
             sampling=sampling,
             step_size=step_size,
+            penalty_factor=penalty_factor,
+            lower=lower,
+            upper=upper,
         )
         self.solver = solver
 
@@ -121,6 +131,9 @@ class FiniteSumRegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -168,6 +181,9 @@ class FiniteSumRegressor(SolverRegressor):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         super().__init__(
             loss,
@@ -183,5 +199,8 @@ class FiniteSumRegressor(SolverRegressor):
             verbose=verbose,
             sampling=sampling,
             step_size=step_size,
+            penalty_factor=penalty_factor,
+            lower=lower,
+            upper=upper,
         )
         self.solver = solver

@@ -6,9 +6,16 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsum.linear_model._base import NON_NEGATIVE, SHARED_CONSTRAINTS, Array, Constraints
+from fastsum.linear_model._base import (
+    NON_NEGATIVE,
+    OWN_CONSTRAINTS,
+    SHARED_CONSTRAINTS,
+    Array,
+    Constraints,
+)
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._regressor import (
     CoordinateDescentFace,
@@ -38,6 +45,9 @@ class SAGARegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -88,6 +98,9 @@ class SVRGRegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -142,6 +155,9 @@ class Ridge(LinearRegressor):
     <p:n_jobs>
     <p:warm_start>
     <p:verbose>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -171,9 +187,7 @@ class Ridge(LinearRegressor):
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
         "solver": [StrOptions(set(SOLVER_NAMES))],
         "positive": ["boolean"],
-    }
-    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
-        "positive": (False, "bounds are not supported; use scikit-learn's Ridge for them"),
+        **OWN_CONSTRAINTS,
     }
 
     def __init__(
@@ -190,6 +204,9 @@ class Ridge(LinearRegressor):
         n_jobs: int | None = None,
         warm_start: bool = False,
         verbose: int = 0,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -202,6 +219,9 @@ class Ridge(LinearRegressor):
         self.n_jobs = n_jobs
         self.warm_start = warm_start
         self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
     def _strengths(self, total_weight: float) -> tuple[Any, Any]:
         alpha = np.asarray(self.alpha, dtype=np.float64)
@@ -241,6 +261,9 @@ class Lasso(CoordinateDescentFace):
     <p:solver>
     <p:n_jobs>
     <p:verbose>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -278,6 +301,9 @@ class Lasso(CoordinateDescentFace):
         solver: str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -292,6 +318,9 @@ class Lasso(CoordinateDescentFace):
         self.solver = solver
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
     _parameter_constraints: ClassVar[Constraints] = {
         name: kinds
@@ -328,6 +357,9 @@ class ElasticNet(CoordinateDescentFace):
     <p:solver>
     <p:n_jobs>
     <p:verbose>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -366,6 +398,9 @@ class ElasticNet(CoordinateDescentFace):
         solver: str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -381,3 +416,6 @@ class ElasticNet(CoordinateDescentFace):
         self.solver = solver
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper

@@ -50,6 +50,7 @@ const Kernels table = {
   add_gram,
   mirror,
   gram_descent,
+  descent_gap,
   gram_pivots,
   column_descent,
   coupled_descent,

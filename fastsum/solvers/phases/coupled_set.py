@@ -63,7 +63,8 @@ class CoupledSet(Phase):
         """Whether it is one problem with an l1 part and coupled outputs."""
         columns = problem.columns
         coupled = columns.n_problems == 1 and columns.n_outputs > 1 and problem.loss.coupled
-        return coupled and bool((problem.penalty.l1 > 0).all())
+        same = problem.penalty.own is None
+        return coupled and same and bool((problem.penalty.l1 > 0).all())
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
