@@ -9,10 +9,11 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     sub = Subproblem(problem, sampling, accelerated=True)
     a = sub.a
     n, K = int((a.s > 0).sum()), a.B * a.C
+    inner = n if (a.l2 > 0).all() else 2 * n  # steps between two centres
     y = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
     u, path, old, theta = np.zeros((len(a.X), K)), [y], y, np.ones(a.B)
     for t, i in enumerate(order):
-        if t > 0 and t % n == 0:
+        if t > 0 and t % inner == 0:
             x = path[-1]
             eta = np.sqrt(a.l2 / 2 / (a.l2 / 2 + sub.kappa))
             beta, theta = nesterov(a, y, x, old, theta)

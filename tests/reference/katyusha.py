@@ -36,7 +36,8 @@ def iterates(problem, order, *, sampling="blocks", start=None, couple=couplings)
             stored = a.derivatives(slice(None), A @ snapshot)
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
-                z, y, stage = restarted(a, (z, y, stage), snapshot, before, full, 1 / L, l1)
+                points = (z, y, stage)
+                z, y, stage = restarted(a, points, snapshot, before, full, 1 / L, l1, step // m)
             tau1, tau2, alpha = (
                 np.array(part)
                 for part in zip(*(couple(a.l2[k], L, m, stage[k]) for k in range(K)), strict=True)
@@ -57,7 +58,7 @@ def iterates(problem, order, *, sampling="blocks", start=None, couple=couplings)
     return np.array(path)
 
 
-def restarted(a, points, snapshot, before, full, step, l1):
+def restarted(a, points, snapshot, before, full, step, l1, epoch):
     """z, y and the stage of a new epoch: begun anew where the objective has no l2 part and the
     proximal gradient at the snapshot points back along the way to it."""
     z, y, stage = points
@@ -68,5 +69,5 @@ def restarted(a, points, snapshot, before, full, step, l1):
     return (
         np.where(uphill, snapshot, z),
         np.where(uphill, snapshot, y),
-        np.where(uphill, 0, stage + 1),
+        np.where(uphill, 0, np.minimum(stage + 1, max(16, epoch / 4))),
     )

@@ -16,7 +16,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     l1, l2 = (np.vstack([np.tile(part, (d, 1)), np.zeros(K)]) for part in (a.l1, a.l2))
     L, active = 1 / (3 * t.gamma), int((a.s > 0).sum())
     y = z = before = candidate = start.astype(float)
-    stage, tails, left = np.zeros(K), coins(active), 0
+    stage, epoch, tails, left = np.zeros(K), 0, coins(active), 0
     path = [y]
     for step, i in enumerate(order):
         if left == 0:
@@ -24,7 +24,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             stored = a.derivatives(slice(None), A @ w)
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
-                z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L, l1)
+                epoch += 1
+                z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L, l1, epoch)
                 path[-1] = y
             before = w
             sigma = a.l2 / L

@@ -22,13 +22,17 @@ class AccProxSdca(AcceleratedCenters, Sdca):
     is SDCA.  Memory: that of SDCA and one more (d + 1, K) vector.
 
     Without an l2 part (l1 alone, alpha = 0) kappa = max_i L_i / n and beta is that of Nesterov's
-    sequence with restarts, O(1 / t^2).
+    sequence with restarts, O(1 / t^2), and a centre has two passes: the errors of one are too large
+    for a momentum that nears 1.
     """
 
     name = "acc-prox-sdca"
 
     def _kappa(self, even: float) -> FloatArray:
         return np.maximum(even - self.problem.l2, 0.0)
+
+    def _inner(self) -> int:
+        return 1 if (self.problem.l2 > 0).all() else 2
 
     def _momentum(self) -> FloatArray:
         half = 0.5 * self.problem.penalty.l2
