@@ -90,6 +90,13 @@ def test_snapshots_without_their_scalars(name, monkeypatch):
     assert_same_as_twin(name, problem, "blocks", monkeypatch, store=False)
 
 
+@pytest.mark.parametrize("name", ["katyusha", "mig"])
+def test_late_epochs_without_strong_convexity(name, monkeypatch):
+    # more epochs than 16: the coupling has stopped to shrink
+    problem = random_problem(8, "logistic", n=20, d=4, penalty="l1", alpha=1e-3)
+    assert_same_as_twin(name, problem, "blocks", monkeypatch, n_passes=72)
+
+
 @pytest.mark.parametrize(("loss", "layout"), [("logistic", "single"), ("squared", "multi")])
 def test_qning_with_pairs_is_its_twin(loss, layout, monkeypatch):
     # strengths at which trials are taken and trials are given up

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from family import recorded_run
 from problems import random_problem
 from reference import sgd as twin
@@ -89,6 +90,36 @@ def test_line_search_is_linear_where_all_rows_can_be_fitted(loss):
     problem = fastsum.Problem(X, y, loss=loss, alpha=0.0, fit_intercept=False)
     gap = gaps(problem, 0.0, (50, 800))  # 1 / t would leave a sixteenth
     assert gap[1] < max(1e-6 * gap[0], 1e-28)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_acceleration_where_all_rows_can_be_fitted(storage):
+    rng = np.random.default_rng(0)
+    spread = np.geomspace(1, 0.1, 20)
+    X = rng.standard_normal((300, 20)) * spread
+    y = X @ (rng.standard_normal(20) / spread)
+    X = X if storage == "dense" else sp.csr_array(X)
+    problem = fastsum.Problem(X, y, loss="squared", alpha=0.0, fit_intercept=False)
+    fit = {"tol": 0, "max_iter": 25}
+    ahead, search = (fastsum.minimize(problem, n, **fit) for n in ("acc-sgd", "sgd-linesearch"))
+    assert ahead.objective < 1e-6 * search.objective
+    later = fastsum.minimize(problem, "acc-sgd", tol=0, max_iter=45)  # linear: the same factor
+    assert later.objective < max(1e-6 * ahead.objective, 1e-26)
+
+
+def test_acceleration_by_a_given_rho():
+    problem = random_problem(5, "squared", n=100, alpha=0.1)
+    fit = {"tol": 0, "max_iter": 5}
+    fits = [fastsum.minimize(problem, "acc-sgd", **fit, solver_options={"rho": r}) for r in (2, 50)]
+    assert np.abs(fits[0].coef - fits[1].coef).max() > 1e-3
+    for bad in (0.5, "large"):
+        with pytest.raises(ValueError, match="rho must be a number >= 1"):
+            fastsum.minimize(problem, "acc-sgd", solver_options={"rho": bad})
+
+
+def test_acceleration_has_no_prox():
+    with pytest.raises(ValueError, match=r"l1 penalty is not smooth. Solvers that can: .*'saga'"):
+        fastsum.minimize(random_problem(5, penalty="l1"), "acc-sgd")
 
 
 def test_line_search_is_sublinear_where_they_cannot():

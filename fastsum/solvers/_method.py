@@ -47,6 +47,7 @@ class Method(ABC):
     cycle: ClassVar[int] = 1  # passes of one round of the method; a pass is n sample gradients
     reaches: ClassVar[float] = 1e-10  # a relative gap that it reaches without a long wait
     takes_step: ClassVar[bool] = True  # whether step_size means something to it
+    draws_rows: ClassVar[bool] = True  # whether sampling does
     options: ClassVar[Mapping[str, object]] = {}  # settings of its own and their defaults
 
     @abstractmethod

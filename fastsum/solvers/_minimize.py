@@ -185,6 +185,11 @@ def solve(
                 f"step_size has no meaning for solver={kind.name!r}, which finds its own steps: "
                 "leave it at None"
             )
+        if sampling != "auto" and not kind.draws_rows:
+            raise ValueError(
+                f"sampling has no meaning for solver={kind.name!r}, which reads all rows in each "
+                "step: leave it at 'auto'"
+            )
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads, **own}
         refine = refine or solver not in SOLVERS  # a method that "auto" leaves the problem to
         run = method_run(problem, kind, options, tol, init, seed_of(random_state), refine)

@@ -2,6 +2,7 @@
 // little from v4, and each level takes minutes to compile. The head of level.cpp says what is
 // allowed here.
 #include "../solvers/acc_prox_svrg.hpp"
+#include "../solvers/acc_sgd.hpp"
 #include "../solvers/apcg.hpp"
 #include "../solvers/asaga.hpp"
 #include "../solvers/katyusha.hpp"

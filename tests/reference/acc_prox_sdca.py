@@ -9,10 +9,12 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     sub = Subproblem(problem, sampling, accelerated=True)
     a = sub.a
     n, K = int((a.s > 0).sum()), a.B * a.C
+    # steps between two centres
+    inner = n * (rounds(sub.kappa, a.mu) if (a.mu > 0).all() else 2)
     y = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
     u, path, old, theta = np.zeros((len(a.X), K)), [y], y, np.ones(a.B)
     for t, i in enumerate(order):
-        if t > 0 and t % (n * rounds(sub.kappa, a.l2)) == 0:
+        if t > 0 and t % inner == 0:
             x = path[-1]
             eta = np.sqrt(a.mu / 2 / (a.mu / 2 + sub.kappa))
             beta, theta = nesterov(a, y, x, old, theta)

@@ -35,7 +35,8 @@ def iterates(problem, order, *, sampling="blocks", start=None, couple=couplings)
             stored = a.derivatives(slice(None), A @ snapshot)
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
-                z, y, stage = restarted(a, (z, y, stage), snapshot, before, full, 1 / L)
+                points = (z, y, stage)
+                z, y, stage = restarted(a, points, snapshot, before, full, 1 / L, step // m)
             tau1, tau2, alpha = (
                 np.array(part)
                 for part in zip(*(couple(a.mu[k], L, m, stage[k]) for k in range(K)), strict=True)
@@ -56,7 +57,7 @@ def iterates(problem, order, *, sampling="blocks", start=None, couple=couplings)
     return np.array(path)
 
 
-def restarted(a, points, snapshot, before, full, step):
+def restarted(a, points, snapshot, before, full, step, epoch):
     """z, y and the stage of a new epoch: begun anew where the objective has no l2 part and the
     proximal gradient at the snapshot points back along the way to it."""
     z, y, stage = points
@@ -67,5 +68,5 @@ def restarted(a, points, snapshot, before, full, step):
     return (
         np.where(uphill, snapshot, z),
         np.where(uphill, snapshot, y),
-        np.where(uphill, 0, stage + 1),
+        np.where(uphill, 0, np.minimum(stage + 1, max(16, epoch / 4))),
     )

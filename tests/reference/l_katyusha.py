@@ -15,7 +15,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     metric = np.append(np.ones(d), t.c2)[:, None]
     L, active = 1 / (3 * t.gamma), int((a.s > 0).sum())
     y = z = before = candidate = start.astype(float)
-    stage, tails, left = np.zeros(K), coins(active), 0
+    stage, epoch, tails, left = np.zeros(K), 0, coins(active), 0
     path = [y]
     for step, i in enumerate(order):
         if left == 0:
@@ -23,7 +23,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             stored = a.derivatives(slice(None), A @ w)
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
-                z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L)
+                epoch += 1
+                z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L, epoch)
                 path[-1] = y
             before = w
             sigma = a.mu / L

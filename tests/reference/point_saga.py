@@ -10,7 +10,7 @@ from reference.arrays import arrays_of, steps_of
 
 
 def gammas(a, L, n):
-    mu = np.where(a.mu > 0, a.mu, 0.1 * L / n)
+    mu = np.where(a.mu > 0, a.mu, 0.01 * L / n)
     return np.sqrt((n - 1) ** 2 + 4 * n * L / mu) / (2 * L * n) - (1 - 1 / n) / (2 * L)
 
 

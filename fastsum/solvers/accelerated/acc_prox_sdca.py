@@ -27,7 +27,8 @@ class AccProxSdca(AcceleratedCenters, Sdca):
     one more (d + 1, K) vector.
 
     Without an l2 part (l1 alone, alpha = 0) kappa = max_i L_i / n and beta is that of Nesterov's
-    sequence with restarts, O(1 / t^2).
+    sequence with restarts, O(1 / t^2), and a centre has two passes: the errors of one are too large
+    for a momentum that nears 1.
     """
 
     name = "acc-prox-sdca"
@@ -36,7 +37,8 @@ class AccProxSdca(AcceleratedCenters, Sdca):
         return np.maximum(even - self.problem.mu, 0.0)
 
     def _inner(self) -> int:
-        return rounds_of_subproblem(self.kappa, self.problem.l2)
+        mu = self.problem.mu
+        return rounds_of_subproblem(self.kappa, mu) if (mu > 0).all() else 2
 
     def _momentum(self) -> FloatArray:
         half = 0.5 * self.problem.penalty.mu

@@ -13,6 +13,8 @@ from fastsum.solvers.accelerated._lags import FloatArray, Lags
 from fastsum.solvers.variance_reduced.svrg import Svrg
 
 LARGEST = 1e300
+# Without an l2 part tau_1 stops to shrink after so many epochs, or after this share of all epochs.
+LEAST_STAGES, SHARE_OF_STAGES = 16.0, 0.25
 EPOCH_PASSES = 2  # of steps between snapshots
 POINTS = 5
 Z, Y, SUM, SNAPSHOT, GRADIENT = range(POINTS)  # in state["points"], as the kernel has them
@@ -29,7 +31,9 @@ class Katyusha(Svrg):
 
     Without an l2 part: Algorithm 2 (Katyusha-ns), tau_1 = 2 / (s + 4) in epoch s, gap O(1 / s^2),
     begun anew where the snapshots move uphill (O'Donoghue, Candes, Foundations of Computational
-    Mathematics 15, 2015), which turns it linear where the objective grows quadratically.  A free
+    Mathematics 15, 2015), which turns it linear where the objective grows quadratically.  s stays
+    below a quarter of all epochs, or 16: a tau_1 that is small for the curvature makes waves which
+    the noise hides from that test, and a quarter of s keeps the order of the gap.  A free
     intercept has no part of the strong convexity that Algorithm 1 asks for: its steps are taken
     with l2 all the same and rest on the curvature of the loss in it.
     """
@@ -60,7 +64,7 @@ class Katyusha(Svrg):
         sparse = self.problem.rows.sparse
         shape = (len(W), POINTS, W.shape[1]) if sparse else (POINTS, *W.shape)
         state.update(points=np.zeros(shape, W.dtype), first=W.copy())
-        state.update(time=0, stage=np.zeros(self.problem.K))
+        state.update(time=0, stage=np.zeros(self.problem.K), epochs=0)
         if sparse:
             state["visits"] = np.zeros(len(W) - 1, dtype=np.int64)
         for point in (Z, Y):
@@ -104,7 +108,9 @@ class Katyusha(Svrg):
         self._snapshot(state)
         if self.convex.any() and state["time"]:
             uphill = self.convex & self._uphill(state, moved)
-            state["stage"] = np.where(uphill, 0.0, state["stage"] + 1.0)
+            state["epochs"] += 1
+            most = max(LEAST_STAGES, SHARE_OF_STAGES * state["epochs"])
+            state["stage"] = np.where(uphill, 0.0, np.minimum(state["stage"] + 1.0, most))
             for point in (Z, Y):
                 self._point(state, point)[:, uphill] = state["weights"][:, uphill]
         state["first"][...] = self._point(state, Y)

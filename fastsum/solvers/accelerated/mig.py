@@ -16,7 +16,7 @@ class Mig(Katyusha):
     re-weights; here the steps of dense rows are made just in time, eq. (43).
 
     Without an l2 part: Algorithm 2, theta = 2 / (s + 4) in epoch s and a step 1 / (4 L theta),
-    begun anew where the snapshots move uphill; a free intercept as in Katyusha.
+    begun anew where the snapshots move uphill, s bounded as there; a free intercept as in Katyusha.
     """
 
     name = "mig"

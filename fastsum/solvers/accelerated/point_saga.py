@@ -12,7 +12,7 @@ from fastsum.solvers.variance_reduced._lazy import LazySteps
 from fastsum.solvers.variance_reduced.saga import Saga
 
 # Without an l2 part gamma is that of a strong convexity of this share of L / n.
-SHARE_OF_REST = 0.1
+SHARE_OF_REST = 0.01
 
 
 class PointSaga(LazySteps, Saga):
@@ -26,7 +26,7 @@ class PointSaga(LazySteps, Saga):
 
     The paper has no penalty beside its terms.  Here mu = l2 is not shared out to them, which would
     make the table one of points.  Without an l2 part (l1 alone) a step of any gamma leads no
-    further from a minimiser on average: gamma is that of mu = L / (10 n).  A free intercept has no
+    further from a minimiser on average: gamma is that of mu = L / (100 n).  A free intercept has no
     part of the strong convexity, and the same steps.
     """
 

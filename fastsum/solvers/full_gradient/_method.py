@@ -6,6 +6,8 @@ F(w, b), which is as convex in w and as smooth as F, and its gradient is that of
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,8 @@ class FullGradientMethod(Method):
         L_loss mean ||x_i - mean||^2, which no curvature at the best intercept exceeds; without one
         L_loss mean ||x_i||^2.
     """
+
+    draws_rows: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.step_size = problem, step_size

@@ -27,6 +27,9 @@ class Saga(PerSampleMethod):
     1 - min(1 / (4 n), mu / (3 L)) a step for uniform sampling and gamma of eq. (15).  Memory: a
     table of n K scalars and one (d + 1, K) average.
 
+    Without strong convexity (l1 alone, a free intercept) the same steps: O(1 / k), and linear once
+    the support is found and the loss is curved on it.
+
     The table starts at 0, as if every row had been visited where its loss is flat: no pass is
     spent on it, and the first pass makes plain stochastic gradient steps.
     """

@@ -30,7 +30,8 @@ class Svrg(PerSampleMethod):
     Problem: (1).  Step: eq. (11), (12), (14); one row and, with the snapshot's derivatives stored,
     one dot product.  Rate: linear in snapshots.  Memory: n K scalars and one (d + 1, K) gradient;
     where the scalars do not fit (a quarter of the free memory) the snapshot itself is kept instead
-    and a step costs two dot products.
+    and a step costs two dot products.  Without strong convexity (l1 alone, a free intercept) the
+    same steps, for which nothing is proved.
     """
 
     name = "svrg"
