@@ -172,12 +172,13 @@ def predict(
     proba: Annotated[
         bool, typer.Option("--proba", help="Write class probabilities, under a line of labels.")
     ] = False,
+    part: o.PartOption = o.Part.train,
 ) -> None:
     """Write the model's prediction for each sample of DATA, one a line."""
     with plain_errors():
         from ._predict import run_predict
 
-        run_predict(model, data, out, proba=proba)
+        run_predict(model, data, out, proba=proba, part=part.value)
 
 
 @app.command()

@@ -55,6 +55,13 @@ class Numbers(StrEnum):
     raw = "raw"
 
 
+class Part(StrEnum):
+    """Parts of a store."""
+
+    train = "train"
+    test = "test"
+
+
 class OnError(StrEnum):
     """What becomes of malformed lines."""
 
@@ -183,3 +190,4 @@ Like = Annotated[
 ]
 HashSeed = Annotated[int, typer.Option(min=0, help="Seed of hashes and of the order.")]
 Processes = Annotated[int, typer.Option(help="Processes that read; -1 takes all CPUs.")]
+PartOption = Annotated[Part, typer.Option(help="Which rows of a store.")]
