@@ -43,8 +43,7 @@ class Rows:
     copied : str
         What was copied on the way in; empty if nothing was.
     user_cols : int or None
-        The d of the data the rows were stored from, if `column_order` leads there; None if the
-        columns are the user's.
+        d of the data that the rows were stored from, whose columns `column_order` names.
     fingerprint : int or None
         The checksum, if it is known.
     ahead : callable or None

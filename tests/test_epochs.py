@@ -170,12 +170,11 @@ def test_a_failure_halves_the_step(monkeypatch):
     assert rates[1] == pytest.approx(rates[0] / 2)
 
 
-@pytest.mark.parametrize("change", ["dense", "l1", "blocks", "several", "coupled", "free"])
+@pytest.mark.parametrize("change", ["dense", "l1", "several", "coupled", "free"])
 def test_what_epochs_do_not_serve(change):
     settings = {
         "dense": {"storage": "dense"},
         "l1": {"penalty": "elasticnet"},
-        "blocks": {"n_blocks": 3},
         "several": {"layout": "one_vs_rest"},
         "coupled": {"loss": "multinomial", "layout": "coupled"},
         "free": {"penalty": "none"},

@@ -21,7 +21,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils import murmurhash3_32
 
 import fastsum
-from fastsum.store import Dataset, ingest
+from fastsum.store import Dataset, ingest, stream
 from fastsum.store._encode import log_bin
 from fastsum.store._fields import split_fields
 from fastsum.store._hash import PADDING, murmur3
@@ -375,3 +375,17 @@ def test_criteo_gives_the_log_loss_of_feature_hashing(tmp_path):
     y = np.array([int(fields[0]) for fields in lines])
     other = LogisticRegression(C=0.05, tol=1e-8, max_iter=1000).fit(X, y)
     assert abs(ours - log_loss(y, other.predict_proba(X)[:, 1])) < 1e-3
+
+
+def test_files_are_streamed_as_the_store_has_them(tmp_path):
+    (tmp_path / "a.csv").write_text(ROWS)
+    data = ingest([tmp_path / "a.csv"], tmp_path / "s", target="click", bits=10)
+    X = sp.vstack(list(stream(tmp_path / "a.csv", data.manifest["encoding"])))
+    labels = [float(line[0]) for line in ROWS.splitlines()[1:]]
+    assert as_set(X, labels) == as_set(*matrix_of(data))
+    (tmp_path / "b.csv").write_text("click,site,cost\n1,a,2\n")
+    with pytest.raises(ValueError, match="first line names"):
+        list(stream(tmp_path / "b.csv", data.manifest["encoding"]))
+    (tmp_path / "c.csv").write_text("click,site,price\n,a,2\n0,b\n")
+    with pytest.raises(ValueError, match="line 3"):
+        list(stream(tmp_path / "c.csv", data.manifest["encoding"]))

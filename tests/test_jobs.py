@@ -294,3 +294,23 @@ def test_ingest_command(tmp_path):
                               "--map-label", "no=-1"])  # fmt: skip
     assert result.exit_code == 0, result.output
     assert sorted(fastsum.store.Dataset(tmp_path / "t").y) == [-1, 1]
+
+
+def test_a_model_predicts_files_and_stores_like_its_own(tmp_path):
+    lines = [f"{'yes' if k % 3 else 'no'},{'uvw'[k % 3]},{k % 7}" for k in range(90)]
+    (tmp_path / "a.csv").write_text("y,c,x\n" + "\n".join(lines) + "\n")
+    run, model, store = CliRunner(), str(tmp_path / "m"), str(tmp_path / "s")
+    for command in (
+        ["ingest", str(tmp_path / "a.csv"), "--out", store, "--target", "y", "--bits", "10"],
+        ["fit", store, "--out", model, "--alpha", "1e-3"],
+    ):
+        result = run.invoke(app, command)
+        assert result.exit_code == 0, result.output
+    result = run.invoke(app, ["predict", model, str(tmp_path / "a.csv")])
+    assert result.stdout.split() == [line.split(",")[0] for line in lines]
+    result = run.invoke(app, ["predict", model, store, "--proba"])
+    assert len(result.stdout.split()) == 91 and result.stdout.split()[0] == "no,yes"
+    result = run.invoke(app, ["predict", model, store, "--part", "test"])
+    assert result.exit_code == 1 and "has no rows in part" in result.output
+    wrong = run.invoke(app, ["fit", store, "--out", model, "--zero-based"])
+    assert wrong.exit_code == 1 and "were settled" in " ".join(wrong.output.split())

@@ -226,3 +226,26 @@ def test_a_store_of_links_or_other_names_reads_nothing_outside(pair, tmp_path):
     (store / "manifest.json").symlink_to(tmp_path / "m.json")
     with pytest.raises(StoreError, match="is a link"):
         Dataset(store)
+
+
+# ---- passes in blocks
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("case", ["epochs", "dual", "lasso"])
+def test_phases_on_many_blocks_reach_the_same_minimum(tmp_path, case, n_jobs):
+    """Epochs read a store block by block; in memory the same data are one block."""
+    X, y = fastsum.datasets.make_click_log(
+        8000, 1 << 14, n_fields=30, click_rate=0.2, random_state=3, dtype=np.float64
+    )
+    dump_svmlight_file(X, y, str(tmp_path / "a.svm"), zero_based=False)
+    data = ingest([tmp_path / "a.svm"], tmp_path / "s", n_features=1 << 14, shard_bytes=500_000)
+    assert len(data) > 2
+    alpha = {"epochs": 1e-4, "dual": 1e-2, "lasso": 2e-3}[case]
+    options = {"alpha": alpha, "l1_ratio": float(case == "lasso")}
+    a = fastsum.minimize(fastsum.Problem(X, y, **options), tol=1e-9, n_jobs=n_jobs)
+    b = fastsum.minimize(fastsum.Problem(data, **options), tol=1e-9, n_jobs=n_jobs)
+    assert abs(a.objective - b.objective) <= max(a.dual_gap, b.dual_gap) + 1e-12
+    np.testing.assert_allclose(a.coef, b.coef, atol=1e-3)
+    first = {"epochs": "svrg epoch", "dual": "dual epochs", "lasso": "working set"}[case]
+    assert first in b.trace["phase"]

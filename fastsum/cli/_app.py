@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from . import _options as o
 from ._errors import plain_errors
 
 app = typer.Typer(
@@ -25,161 +25,28 @@ def main() -> None:
         app()
 
 
-class Loss(StrEnum):
-    """Losses to fit."""
-
-    logistic = "logistic"
-    multinomial = "multinomial"
-    squared = "squared"
-    squared_hinge = "squared_hinge"
-    huber = "huber"
-    smoothed_hinge = "smoothed_hinge"
-    hinge = "hinge"
-    poisson = "poisson"
-
-
-class Solver(StrEnum):
-    """Solvers to fit with."""
-
-    auto = "auto"
-    saga = "saga"
-    svrg = "svrg"
-
-
-class DType(StrEnum):
-    """Types of the data in memory, and of the coefficients."""
-
-    float64 = "float64"
-    float32 = "float32"
-
-
-class Format(StrEnum):
-    """What sources hold."""
-
-    svmlight = "svmlight"
-    criteo = "criteo"
-    csv = "csv"
-    tsv = "tsv"
-    parquet = "parquet"
-
-
-class Numbers(StrEnum):
-    """What becomes of numbers."""
-
-    bins = "bins"
-    log = "log"
-    raw = "raw"
-
-
-class OnError(StrEnum):
-    """What becomes of malformed lines."""
-
-    stop = "stop"
-    skip = "skip"
-
-
-DataFile = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA",
-        help="svmlight text (plain, .gz, .bz2, .xz), .npz with a scipy CSR matrix or a dense X, "
-        "and y, or a store made by 'fastsum ingest'.",
-    ),
-]
-JobFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a job.")]
-JobOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--job",
-        help="Keep settings, checkpoints, events and a report in this folder, so that 'fastsum "
-        "resume' can go on after an interruption; DATA is a store then.",
-        show_default="none",
-    ),
-]
-Minutes = Annotated[
-    float, typer.Option("--checkpoint-minutes", min=0.0, help="Between checkpoints of a job.")
-]
-ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model written by 'fastsum fit'.")
-]
-OutModel = Annotated[Path, typer.Option("--out", "-o", help="Where to write the model.")]
-LossOption = Annotated[
-    Loss,
-    typer.Option(
-        help="logistic, hinge, squared_hinge and smoothed_hinge are for two classes, multinomial "
-        "for two or more, squared and huber for regression, poisson for counts."
-    ),
-]
-LossParam = Annotated[
-    float | None,
-    typer.Option(
-        help="delta of huber, in units of the targets, or gamma of smoothed_hinge.",
-        show_default="1.35 or 1",
-    ),
-]
-Alpha = Annotated[
-    float | None,
-    typer.Option(min=0.0, help="Strength of the penalty.", show_default="1 / number of samples"),
-]
-L1Ratio = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the l1 penalty; the rest is l2.")
-]
-Tol = Annotated[
-    float,
-    typer.Option(
-        min=0.0,
-        help="Certified gap to reach, as a share of the null model's excess over the minimum.",
-    ),
-]
-MaxIter = Annotated[int, typer.Option(min=0, help="Most passes over the data.")]
-MaxTime = Annotated[
-    float | None, typer.Option(min=0.0, help="Most seconds to spend fitting.", show_default="none")
-]
-SolverOption = Annotated[Solver, typer.Option(help="auto chooses by shape and progress.")]
-NoIntercept = Annotated[bool, typer.Option("--no-intercept", help="Fit no intercept.")]
-Jobs = Annotated[int, typer.Option(help="Threads inside the fit; -1 takes all CPUs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the solver's random order.")]
-TestFile = Annotated[
-    Path | None, typer.Option("--test", help="Data to score the model on.", show_default="none")
-]
-PlotFile = Annotated[
-    Path | None,
-    typer.Option("--plot", help="Draw gap against passes into this PNG.", show_default="none"),
-]
-DTypeOption = Annotated[DType, typer.Option(help="Type of the data and of the coefficients.")]
-Features = Annotated[
-    int | None,
-    typer.Option(
-        "--n-features", min=1, help="Number of columns.", show_default="the largest index"
-    ),
-]
-ZeroBased = Annotated[
-    bool, typer.Option("--zero-based", help="Column indices of svmlight text start at 0, not 1.")
-]
-
-
 @app.command()
 def fit(
-    data: DataFile,
-    out: OutModel,
-    loss: LossOption = Loss.logistic,
-    loss_param: LossParam = None,
-    alpha: Alpha = None,
-    l1_ratio: L1Ratio = 0.0,
-    tol: Tol = 1e-4,
-    max_iter: MaxIter = 1000,
-    max_time: MaxTime = None,
-    solver: SolverOption = Solver.auto,
-    no_intercept: NoIntercept = False,
-    n_jobs: Jobs = -1,
-    seed: Seed = 0,
-    test: TestFile = None,
-    plot: PlotFile = None,
-    dtype: DTypeOption = DType.float64,
-    n_features: Features = None,
-    zero_based: ZeroBased = False,
-    job: JobOption = None,
-    checkpoint_minutes: Minutes = 5.0,
+    data: o.DataFile,
+    out: o.OutModel,
+    loss: o.LossOption = o.Loss.logistic,
+    loss_param: o.LossParam = None,
+    alpha: o.Alpha = None,
+    l1_ratio: o.L1Ratio = 0.0,
+    tol: o.Tol = 1e-4,
+    max_iter: o.MaxIter = 1000,
+    max_time: o.MaxTime = None,
+    solver: o.SolverOption = o.Solver.auto,
+    no_intercept: o.NoIntercept = False,
+    n_jobs: o.Jobs = -1,
+    seed: o.Seed = 0,
+    test: o.TestFile = None,
+    plot: o.PlotFile = None,
+    dtype: o.DTypeOption = o.DType.float64,
+    n_features: o.Features = None,
+    zero_based: o.ZeroBased = False,
+    job: o.JobOption = None,
+    checkpoint_minutes: o.Minutes = 5.0,
 ) -> None:
     """Fit a linear model to DATA and write it to a model file.
 
@@ -216,58 +83,26 @@ def fit(
 
 @app.command()
 def ingest(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="svmlight, Criteo's TSV, CSV, TSV or Parquet files, or globs; .gz, .bz2, .xz and "
-            ".zst are undone.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The store to make, a new folder.")],
-    format: Annotated[
-        Format | None, typer.Option(help="What the files hold.", show_default="by their names")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="The column that is the label.", show_default="none")
-    ] = None,
-    test: Annotated[
-        list[str] | None, typer.Option(help="A file or glob of test rows.", show_default="none")
-    ] = None,
-    test_fraction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of rows to hold out, by their hash.")
-    ] = 0.0,
-    bits: Annotated[int, typer.Option(min=1, max=30, help="Hash to 2^bits columns.")] = 22,
-    signed: Annotated[
-        bool, typer.Option("--signed", help="Half of the categories are -1.")
-    ] = False,
-    numbers: Annotated[Numbers, typer.Option(help="Log bins, log values or raw values.")] = (
-        Numbers.bins
-    ),
-    categorical: Annotated[
-        list[str] | None,
-        typer.Option(help="A column of numbers that are categories.", show_default="none"),
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="A column to leave out.", show_default="none")
-    ] = None,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="The first line holds data; columns are c0, c1, ...")
-    ] = False,
-    map_label: Annotated[
-        list[str] | None, typer.Option(help="OLD=NUMBER, for a label.", show_default="none")
-    ] = None,
-    zero_based: ZeroBased = False,
-    n_features: Features = None,
-    dtype: DTypeOption = DType.float64,
-    on_error: Annotated[
-        OnError, typer.Option(help="What becomes of a malformed line; skipped ones are counted.")
-    ] = OnError.stop,
-    like: Annotated[
-        Path | None, typer.Option(help="A store to have the columns of.", show_default="none")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of hashes and of the order.")] = 0,
-    n_jobs: Annotated[int, typer.Option(help="Processes that read; -1 takes all CPUs.")] = -1,
+    sources: o.Sources,
+    out: o.OutStore,
+    format: o.FormatOption = None,
+    target: o.Target = None,
+    test: o.TestSources = None,
+    test_fraction: o.TestFraction = 0.0,
+    bits: o.Bits = 22,
+    signed: o.Signed = False,
+    numbers: o.NumbersOption = o.Numbers.bins,
+    categorical: o.Categorical = None,
+    drop: o.Drop = None,
+    no_header: o.NoHeader = False,
+    map_label: o.MapLabel = None,
+    zero_based: o.ZeroBased = False,
+    n_features: o.Features = None,
+    dtype: o.DTypeOption = o.DType.float64,
+    on_error: o.OnErrorOption = o.OnError.stop,
+    like: o.Like = None,
+    seed: o.HashSeed = 0,
+    n_jobs: o.Processes = -1,
 ) -> None:
     """Make a store of data files: hashed, shuffled, on disk, for fits larger than memory."""
     with plain_errors():
@@ -299,7 +134,7 @@ def ingest(
 
 @app.command()
 def resume(
-    job: JobFolder,
+    job: o.JobFolder,
     allow_different_bits: Annotated[
         bool,
         typer.Option(
@@ -316,7 +151,7 @@ def resume(
 
 @app.command()
 def watch(
-    job: JobFolder,
+    job: o.JobFolder,
     follow: Annotated[bool, typer.Option(help="Go on until the job has finished.")] = True,
 ) -> None:
     """Show how far a job has come."""
@@ -328,8 +163,8 @@ def watch(
 
 @app.command()
 def predict(
-    model: ModelFile,
-    data: DataFile,
+    model: o.ModelFile,
+    data: o.DataFile,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Where to write.", show_default="standard output"),
@@ -337,16 +172,17 @@ def predict(
     proba: Annotated[
         bool, typer.Option("--proba", help="Write class probabilities, under a line of labels.")
     ] = False,
+    part: o.PartOption = o.Part.train,
 ) -> None:
     """Write the model's prediction for each sample of DATA, one a line."""
     with plain_errors():
         from ._predict import run_predict
 
-        run_predict(model, data, out, proba=proba)
+        run_predict(model, data, out, proba=proba, part=part.value)
 
 
 @app.command()
-def info(model: ModelFile) -> None:
+def info(model: o.ModelFile) -> None:
     """Show what a model file holds."""
     with plain_errors():
         from ._predict import run_info
@@ -359,7 +195,7 @@ def demo(
     rows: Annotated[
         int, typer.Option(min=1000, help="Rows of the generated click log.")
     ] = 1_000_000,
-    n_jobs: Jobs = -1,
+    n_jobs: o.Jobs = -1,
 ) -> None:
     """Fit the shipped a9a data, then a generated click log with 2^20 features."""
     with plain_errors():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,11 +13,15 @@ from rich.console import Console
 
 from fastsum.datasets import read_data
 from fastsum.jobs import FittedModel, load_model
+from fastsum.store import Dataset
+from fastsum.store import stream as stream_rows
 
 from ._report import key_value_table
 
 
-def run_predict(model_path: Path, data_path: Path, out: Path | None, *, proba: bool) -> None:
+def run_predict(
+    model_path: Path, data_path: Path, out: Path | None, *, proba: bool, part: str = "train"
+) -> None:
     """Write one line per sample: the label or value, or the class probabilities.
 
     Parameters
@@ -27,6 +32,8 @@ def run_predict(model_path: Path, data_path: Path, out: Path | None, *, proba: b
         Where to write; None for standard output.
     proba : bool
         Whether to write probabilities, comma-separated, under a line with the labels.
+    part : {"train", "test"}
+        Of a store.
 
     Raises
     ------
@@ -39,26 +46,43 @@ def run_predict(model_path: Path, data_path: Path, out: Path | None, *, proba: b
             f"{model_path}: a model fitted with the {model.loss} loss has no probabilities; "
             "leave --proba out, or fit with --loss logistic or multinomial."
         )
-    X, _, _ = read_data(
-        data_path,
-        n_features=model.n_features,
-        zero_based=bool(model.header.get("zero_based", False)),
-        require_y=False,
-    )
-    table = model.predict_proba(X) if proba else model.predict(X)
+    batches = _batches(model, data_path, part)
     if out is None:
-        _write(sys.stdout, model, table, proba)
+        _write_all(sys.stdout, model, batches, proba)
         sys.stdout.flush()  # a reader that is gone shows here, where it is handled
         return
     with out.open("w", encoding="utf-8") as stream:
-        _write(stream, model, table, proba)
+        _write_all(stream, model, batches, proba)
 
 
-def _write(stream: IO[str], model: FittedModel, table: npt.NDArray[Any], proba: bool) -> None:
-    """Write the predictions as text; floats in the shortest form that reads back the same."""
+def _batches(model: FittedModel, path: Path, part: str) -> Iterator[Any]:
+    """The samples of a store, in its order, or of a file, in its own; many at a time."""
+    encoding = model.header.get("encoding")
+    if path.is_dir():
+        yield Dataset(path, part)
+    elif isinstance(encoding, dict) and encoding.get("names"):
+        yield from stream_rows(path, encoding)
+    else:
+        X, _, _ = read_data(
+            path,
+            n_features=model.n_features,
+            zero_based=bool(model.header.get("zero_based", False)),
+            require_y=False,
+        )
+        yield X
+
+
+def _write_all(stream: IO[str], model: FittedModel, batches: Iterable[Any], proba: bool) -> None:
+    """Write the predictions of all samples as text."""
     if proba:
         assert model.classes is not None  # only classifiers have probabilities
         stream.write(",".join(str(label) for label in model.classes) + "\n")
+    for X in batches:
+        _write(stream, model.predict_proba(X) if proba else model.predict(X))
+
+
+def _write(stream: IO[str], table: npt.NDArray[Any]) -> None:
+    """Write predictions; floats in the shortest form that reads back the same."""
     rows = table.tolist()
     if table.ndim == 1:
         stream.writelines(f"{value}\n" for value in rows)

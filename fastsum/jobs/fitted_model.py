@@ -76,6 +76,16 @@ class FittedModel:
         """Number of columns the model expects."""
         return int(self.coef.shape[1])
 
+    @property
+    def coef_(self) -> npt.NDArray[Any]:
+        """`coef`, by the name that estimators have for it."""
+        return self.coef
+
+    @property
+    def intercept_(self) -> npt.NDArray[Any]:
+        """`intercept`, likewise."""
+        return self.intercept
+
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
         """Return the linear scores ``X @ coef.T + intercept``.
 

@@ -10,7 +10,7 @@ from fastsum.solvers._driver import Run
 from fastsum.solvers._method import State
 from fastsum.solvers._minimize import auto_run, check_settings, method_run, result_of
 from fastsum.solvers._progress import Progress, ProgressBar
-from fastsum.solvers._registry import resolve_solver
+from fastsum.solvers._registry import SOLVERS, resolve_solver
 from fastsum.solvers.auto import Auto
 from fastsum.threads import blas_threads, useful_threads
 
@@ -46,7 +46,8 @@ class Resumable:
                 "n_threads": n_threads,
                 **kind.options,
             }
-            self._run = method_run(problem, kind, options, tol, None, seed, True)
+            refine = solver not in SOLVERS  # a method that "auto" leaves the problem to
+            self._run = method_run(problem, kind, options, tol, None, seed, refine)
 
     def recall(self, memory: State) -> None:
         """Goes on from the memory of another process, once the loop runs."""

@@ -4,5 +4,6 @@ from ._dataset import Dataset
 from ._format import StoreError
 from ._ingest import ingest
 from ._sources import text_size
+from ._stream import stream
 
-__all__ = ["Dataset", "StoreError", "ingest", "text_size"]
+__all__ = ["Dataset", "StoreError", "ingest", "stream", "text_size"]

@@ -197,7 +197,13 @@ def _shuffled(
     sizes = sizes[order]
     ends = np.cumsum(sizes)
     taken = np.repeat(starts[order] - (ends - sizes), sizes) + np.arange(sizes.sum())
-    ids = place(rows["indices"][taken]).astype(np.int64)
+    ids = place(rows["indices"][taken])
+    if "values" not in rows and len(sizes) and (sizes == sizes[0]).all() and (ids >= 0).all():
+        # rows of one length, as hashed fields without collisions are: a third of the time
+        by_row = np.sort(ids.reshape(len(sizes), -1).astype(np.int32), axis=1)
+        indptr = np.append(0, ends).astype(np.int64)
+        return {"indptr": indptr, "indices": by_row.ravel(), "y": rows["y"][order]}
+    ids = ids.astype(np.int64)
     keys = (np.repeat(np.arange(len(sizes)), sizes) << 32) | ids
     keys = keys[ids >= 0]  # columns that another store does not have
     out: dict[str, Array] = {}

@@ -116,7 +116,7 @@ def encode_columns(
         dict(zip(settings.encoding.names, settings.encoding.kinds, strict=True)),
     )
     ids, values, wrong = [], [], []
-    labels: Array = np.empty(0)
+    labels: Array = np.zeros(column_length(next(iter(columns.values()))))
     for name, column in columns.items():
         if kinds[name] in ("target", "name"):
             labels, bad = _labels(column, kinds[name], settings.labels)

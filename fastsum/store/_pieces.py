@@ -87,7 +87,7 @@ def piece_path(folder: Path, file: int, block: int, kind: str) -> Path:
 def make_piece(folder: Path, plan: Plan, file: int, block: Block) -> dict[str, Any]:
     """Writes the piece of a block; its description, which is written last."""
     source, settings = plan.sources[file], plan.settings
-    rows = _encode(source, block, settings)
+    rows = encode(source, block, settings)
     bucket = _buckets(rows, plan, file, block.number)
     order = np.argsort(bucket, kind="stable")
     starts = np.cumsum(rows.sizes) - rows.sizes
@@ -128,7 +128,8 @@ def found_piece(folder: Path, file: int, block: int) -> dict[str, Any] | None:
     return about
 
 
-def _encode(source: Source, block: Block, settings: Settings) -> SparseRows:
+def encode(source: Source, block: Block, settings: Settings) -> SparseRows:
+    """The rows of a block of a source."""
     if isinstance(block, TextBlock):
         return encode_text(source.path, block, source.format, settings)
 

@@ -48,7 +48,10 @@ def with_schema(source: Source, settings: Settings) -> Settings:
             kinds.append("number" if number and name not in settings.categorical else "category")
     if not {"number", "category"} & set(kinds):
         raise ValueError(f"{source.path}: there is no column but the label {target!r}")
-    return replace(settings, encoding=replace(settings.encoding, names=names, kinds=kinds))
+    return replace(
+        settings,
+        encoding=replace(settings.encoding, names=names, kinds=kinds, format=source.format),
+    )
 
 
 def has_header(source: Source, settings: Settings) -> bool:

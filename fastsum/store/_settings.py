@@ -31,6 +31,8 @@ class Encoding:
         name (a target that is no number). Empty for svmlight.
     zero_based : bool
         Whether the indices of svmlight start at 0.
+    format : str
+        What the first source was.
     """
 
     bits: int = 22
@@ -40,6 +42,7 @@ class Encoding:
     names: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     zero_based: bool = False
+    format: str = "svmlight"
 
     @property
     def hashed(self) -> bool:

@@ -24,6 +24,7 @@ MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
 FACTOR_BYTES = 1 << 26  # or as much as X
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
+MOST_SAMPLED = 1 << 26  # stored values: the sample is a copy, and X may be larger than memory
 # A flop of BLAS, one of a float32 factor, and what always may be spent, in stored values of a pass.
 FLOP, SINGLE_FLOP, FREE = 0.05, 0.008, 1e5
 # p^2 of a block beside the stored values: to apply it costs less than a third of a product.
@@ -113,7 +114,8 @@ class BlockPreconditioner:
             return (K / width) * (m * gram + flop * unknowns**3 / 3.0)
 
         def least(p: int) -> float:
-            return float(min(n, max(LEAST_ROWS * p * width, SHARE_OF_ROWS * n)))
+            share = min(SHARE_OF_ROWS * n, MOST_SAMPLED * n / max(1, rows.nnz))
+            return float(min(n, max(LEAST_ROWS * p * width, share)))
 
         most = d if self.coupled else min(d, MOST_COLUMNS)
         if most < d and rows.sparse:

@@ -14,6 +14,7 @@ Safety    a row with L_i > 1 / eta is taken with c_i smaller, so that no step ov
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,22 +47,21 @@ class Epochs(Phase):
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self._slower, self._epochs = 1.0, 0
         self._metric, self._norms = np.empty(0), np.empty(0)
-        self._block, self._dtype = block_for_steps(problem)
-        block = self._block
-        s = problem.sample_weight
-        self._sampler = Sampler(problem.rows, s, np.ones(block.n_rows), "blocks")
+        self._blocks, self._dtype = blocks_for_steps(problem)
+        n, s = problem.rows.n_rows, problem.sample_weight
+        self._sampler = Sampler(problem.rows, s, np.ones(n), "blocks")
         self._mass = problem.rows.column_mass(self._sampler.p)
         if self._sampler.p is None:
-            self._mass /= block.n_rows
+            self._mass /= n
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether the problem is one separate l2 problem on one block of sparse rows."""
+        """Whether the problem is one separate l2 problem on sparse rows."""
         rows = problem.rows
         smooth = problem.K == 1 and not problem.l1.any() and bool((problem.l2 > 0).all())
         smooth &= problem.penalty.own is None
         smooth = smooth and problem.loss.smooth
-        return smooth and rows.sparse and len(rows.blocks) == 1
+        return smooth and rows.storage in ("ones", "csr")
 
     @staticmethod
     def pays(problem: Problem, n_threads: int) -> bool:
@@ -99,20 +99,25 @@ class Epochs(Phase):
         one[-1, 2:] = 0.0, 1.0
         packed[1:] = one
         base = one[:, 0].copy()
-        order = self._sampler.draw(self._rng, 1)[0][1]
+        parts = self._sampler.draw(self._rng, 1)
+        n_steps = sum(len(order) for _, order in parts)
         merges = MERGES * max(1, self.n_threads // 2)
-        _phases.svrg_epoch(
-            self._block,
-            problem.task,
-            order,
-            correction,
-            self.certifier.derivatives[:, 0].astype(self._dtype),
-            packed,
-            base,
-            self._damping(eta, len(order), merges),
-            merges,
-            self.n_threads,
-        )
+        damping = self._damping(eta, n_steps, merges)
+        snapshot = self.certifier.derivatives[:, 0].astype(self._dtype)
+        for number, order in parts:  # a block of the rows after the other
+            part = self._blocks[number]
+            _phases.svrg_epoch(
+                part.block,
+                part.task,
+                order,
+                correction[part.rows],
+                snapshot[part.rows],
+                packed,
+                base,
+                damping,
+                max(1, round(merges * len(order) / n_steps)),
+                self.n_threads,
+            )
         return one[:, :1].astype(problem.dtype), 1
 
     def memory(self) -> dict[str, Any]:
@@ -152,17 +157,40 @@ class Epochs(Phase):
         return damping
 
 
-def block_for_steps(problem: Problem) -> tuple[_kernels.Block, np.dtype[Any]]:
-    """The one sparse block of the rows in the dtype of its steps.
+@dataclass(frozen=True)
+class StepBlock:
+    """One block of rows as the steps take it: in their dtype, with its own labels and weights."""
+
+    rows: slice
+    block: _kernels.Block
+    task: _kernels.Task
+
+
+def blocks_for_steps(problem: Problem) -> tuple[list[StepBlock], np.dtype[Any]]:
+    """The sparse blocks of the rows in the dtype of their steps.
 
     Data of ones have no dtype of their own: float32 weights fill half the cache.
     """
-    (block,) = problem.rows.blocks
-    dtype = np.dtype(np.float32) if block.storage == "ones" else problem.dtype
-    same: dict[str, Any] = {
-        "values": block.values,
-        "indices": block.indices,
-        "indptr": block.indptr,
-    }
-    wide = dtype.itemsize == 8
-    return _kernels.Block(block.storage, block.n_rows, block.n_cols, wide, **same), dtype
+    rows, loss, columns = problem.rows, problem.loss, problem.columns
+    dtype = np.dtype(np.float32) if rows.storage == "ones" else problem.dtype
+    parts = []
+    for start, block in zip(rows.starts, rows.blocks, strict=True):
+        mine = slice(start, start + block.n_rows)
+        same: dict[str, Any] = {
+            "values": block.values,
+            "indices": block.indices,
+            "indptr": block.indptr,
+        }
+        wide, s = dtype.itemsize == 8, problem.sample_weight
+        task = _kernels.Task(
+            loss.core_id,
+            loss.core_param,
+            columns.n_problems,
+            columns.n_outputs,
+            columns.targets,
+            problem.y[mine],
+            None if s is None else s[mine],
+        )
+        mine_ = _kernels.Block(block.storage, block.n_rows, block.n_cols, wide, **same)
+        parts.append(StepBlock(mine, mine_, task))
+    return parts, dtype

@@ -31,9 +31,9 @@ class RowSample(Phase):
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether working sets do and there are rows enough, in one block."""
+        """Whether working sets do and there are rows enough."""
         rows = problem.rows
-        large = rows.sparse and len(rows.blocks) == 1 and _stride(problem) >= LEAST_STRIDE
+        large = rows.sparse and _stride(problem) >= LEAST_STRIDE
         return large and WorkingSet.serves(problem)
 
     def improve(
