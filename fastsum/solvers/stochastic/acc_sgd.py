@@ -63,7 +63,7 @@ class AccSgd(PerSampleMethod):
         if problem.l1.any():
             return "its l1 penalty is not smooth"
         if problem.penalty.own is not None:
-            return "its features have factors or bounds, and the steps of columns are tabulated once"
+            return "its features have factors or bounds, and its steps are tabulated once for all"
         return PerSampleMethod.missing(problem)
 
     def __init__(self, problem: Problem, *, rho: float | None = None, **settings: Any):
