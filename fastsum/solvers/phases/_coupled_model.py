@@ -22,6 +22,7 @@ import scipy.linalg
 from fastsum._core import _kernels, _working_set
 from fastsum.data import Rows
 from fastsum.solvers.phases._face import SETTLED, SWEEPS, ImplicitQuadratic
+from fastsum.solvers.phases._quadratic import Strengths
 
 FloatArray = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -108,6 +109,7 @@ class CoupledQuadratic(ImplicitQuadratic):
 
     def __init__(self, A: Coefficients, c: FloatArray, free: bool, l1: float, l2: float):
         self.coefficients, self.c, self.free, self.l1, self.l2 = A, c, free, l1, l2
+        self.own, self.h = None, Strengths(l1, l2, None)
         total = c.sum(axis=0)
         self.share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         self.diagonal = np.maximum(A.squares(c * (1.0 - c * self.share)), 0.0)
