@@ -132,7 +132,7 @@ SOLVER_LAYERS = [
     {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},
     {"variance_reduced", "dual"},  # which accelerated methods may wrap
     {"phases", "_driver"},
-    {"_newton", "_warm_start", "_proximal_point"},
+    {"_newton", "_warm_start", "_proximal_point", "_pairs"},
     {"_method", "_progress", "_extrapolation", "_working_set", "_full_pass"},
 ]
 

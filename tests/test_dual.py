@@ -106,7 +106,7 @@ def test_the_intercept_is_free(name):
 def test_a_path_carries_the_tables(name, penalty):
     """Another penalty with the state of the last: the tables are of the loss alone."""
     problem = random_problem(6, penalty=penalty, storage="csr", alpha=0.1)
-    first = fastsum.minimize(problem, name, tol=1e-8, max_iter=5000)
+    first = fastsum.minimize(problem, name, tol=1e-8, max_iter=5000, refine=True)
     weaker = problem.with_penalty(0.05, problem.penalty.l1_ratio)
     warm = fastsum.minimize(weaker, name, tol=1e-8, max_iter=5000, init=first, refine=False)
     assert warm.status is Status.CONVERGED
@@ -116,8 +116,20 @@ def test_a_path_carries_the_tables(name, penalty):
 @pytest.mark.parametrize("name", NAMES)
 def test_newton_steps_do_no_harm(name):
     problem = random_problem(7, "logistic", alpha=1e-4)
-    result = fastsum.minimize(problem, name, tol=1e-9, max_iter=5000)
+    result = fastsum.minimize(problem, name, tol=1e-9, max_iter=5000, refine=True)
     assert result.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize(("loss", "alpha"), [("logistic", 1e-4), ("smoothed_hinge", 4e-4)])
+def test_sdca_ascends_where_the_penalty_is_weak(loss, alpha):
+    """Flat tails of a loss: the root of a step is far from where Newton's method begins."""
+    problem = random_problem(8, loss, n=90, alpha=alpha, fit_intercept=False)
+    best, values = optimum(problem)[0], []
+    for n_passes in (1, 10, 100, 1000):
+        method, state = advanced("sdca", problem, n_passes)
+        values.append(float(dual_value(problem, method.dual(state))[0]))
+    assert values == sorted(values)
+    assert best - values[-1] <= 0.01 * abs(best - values[0])
 
 
 def test_one_row():

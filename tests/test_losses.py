@@ -1,5 +1,7 @@
 """Every loss of the registry: finite differences, conjugates by brute force, extremes, labels."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -162,11 +164,12 @@ def test_conjugate_is_infinite_outside_its_domain(name, u, y):
         ("hinge", [-1.0], 1.0, -1.0),
         ("poisson", [0.0], 3.0, 0.0),
         ("poisson", [0.0], 0.0, 0.0),
-        ("poisson", [-3.0], 3.0, 3.0 - 3.0 * np.log(3.0)),
+        ("poisson", [-3.0], 3.0, 3.0 - 3.0 * math.log(3.0)),  # NumPy's log differs by CPU
     ],
 )
 def test_conjugate_at_the_border_of_its_domain(name, u, y, value):
-    assert LOSSES[name].conjugate(np.array(u), y) == value
+    got = LOSSES[name].conjugate(np.array(u), y)
+    assert got == pytest.approx(value, rel=4e-15, abs=0)  # a logarithm differs by CPU level
 
 
 def test_extreme_margins_stay_finite(loss):

@@ -46,8 +46,10 @@ PARAMETERS = {
     or the joblib context, -1 all CPUs.""",
     "random_state": """random_state : int, RandomState instance or None, default=None
     Seed of the order of the rows; None is a fixed seed, so that equal fits give equal models.""",
-    "solver": """solver : {"auto", "saga", "svrg"}, default="auto"
-    Method; "auto" chooses its phases by the shape of the problem and by what they gain.""",
+    "solver": """solver : str, default="auto"
+    Method, any name of `fastsum.minimize`; "auto" chooses its phases by the shape of the problem
+    and by what they gain. A named method may take certified better points than its own on its way,
+    as in `minimize(refine=True)`.""",
     "warm_start": """warm_start : bool, default=False
     Continue from the last fit. With the same data "saga" and "svrg" do so exactly (all solver
     state), and with another penalty from their tables; "auto" goes on from its point and never to a

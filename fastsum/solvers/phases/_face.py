@@ -55,8 +55,8 @@ class ImplicitQuadratic:
 
     def minimise(
         self, q: FloatArray, x: FloatArray, size: float, target: float, rounds: int = ROUNDS
-    ) -> None:
-        """Moves x, with the gradient q of the quadratic at it, until little is gained."""
+    ) -> float:
+        """Moves x, with the gradient q of the quadratic at it, until little is gained; the gap."""
         total = 0.0
         for _ in range(rounds):
             start = x.copy()
@@ -71,12 +71,14 @@ class ImplicitQuadratic:
                 self.own,
             )
             gap = self._sweep(descent, q, target)
+            self._recentre(x)
             change = self.product(x - start)
             gain = -self._change(q, start, x, change)
             size += float((x - start) @ (2.0 * q + change))
             q = q + change
-            if gap <= target or self._gap(x, q, size) <= target:
-                return
+            gap = min(gap, self._gap(x, q, size))
+            if gap <= target:
+                return gap
             step = self._face(q, x)
             if step is not None:
                 end, change = step
@@ -84,9 +86,11 @@ class ImplicitQuadratic:
                 size += float((end - x) @ (2.0 * q + change))
                 q = q + change
                 x[...] = end
+                self._recentre(x)
             total += gain
             if gain <= ENOUGH * total:
-                return
+                break
+        return self._gap(x, q, size)
 
     def _gap(self, x: FloatArray, q: FloatArray, size: float) -> float:
         return quadratic_gap(x, q, self.l1, self.l2, size, self.own, self.diagonal)
@@ -95,6 +99,9 @@ class ImplicitQuadratic:
         """Some sweeps of coordinate descent; the gap after the last."""
         r, columns = np.zeros(self.A.rows.n_rows), self.A.by_columns
         return descent.on_columns(columns, q, self.weight, self.mean, r, target, SETTLED, SWEEPS)[0]
+
+    def _recentre(self, x: FloatArray) -> None:
+        """Moves x, at no change of H x, to where the penalty is least."""
 
     def _inverse(self, active: npt.NDArray[np.bool_]) -> Callable[[FloatArray], FloatArray]:
         """What preconditions H + l2 on the active coordinates."""
