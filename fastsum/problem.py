@@ -19,6 +19,8 @@ from fastsum.penalties import Penalty, make_own, make_penalty, shrink
 from fastsum.row_source import labels_with
 
 FloatArray = npt.NDArray[np.float64]
+# Unpenalised features whose columns a certificate takes out as dense ones: how many, and values.
+MOST_FREE, FREE_VALUES = 200, 1 << 24
 
 
 class Problem:
@@ -281,7 +283,11 @@ class Problem:
         if own is None:
             return alpha > 0
         boxed = np.isfinite(own.lower) & np.isfinite(own.upper)
-        return np.asarray(((alpha > 0) & ~own.loose.any()) | boxed.all())
+        n_free = int(np.count_nonzero(own.loose))
+        few = n_free <= MOST_FREE and n_free * self.rows.n_rows <= FREE_VALUES
+        separate = self.columns.n_outputs == 1 and not self.loss.kinked
+        held = n_free == 0 or (few and separate)
+        return np.asarray(((alpha > 0) & held) | boxed.all())
 
     def data_fingerprint(self) -> int:
         """Checksum of all but the penalty: equal for equal X, y, weights, loss and intercept."""

@@ -25,7 +25,7 @@ import scipy.linalg
 from fastsum._core import _kernels, _working_set
 from fastsum.data import Rows
 from fastsum.solvers.phases._face import ROUNDS, SETTLED, SWEEPS, ImplicitQuadratic
-from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
+from fastsum.solvers.phases._quadratic import Strengths, minimise_on_gram, quadratic_gap
 
 FloatArray = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -119,6 +119,7 @@ class CoupledQuadratic(ImplicitQuadratic):
         self, A: Coefficients, c: FloatArray, free: bool, l1: float, l2: float, flat: bool
     ):
         self.coefficients, self.c, self.free, self.l1, self.l2 = A, c, free, l1, l2
+        self.own, self.h = None, Strengths(l1, l2, None)
         self.flat = flat
         total = c.sum(axis=0)
         self.share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)

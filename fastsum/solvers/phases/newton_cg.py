@@ -136,7 +136,9 @@ class NewtonCG(NewtonStep):
         From zero, plain conjugate gradients find the unpenalised minimiser whose w has the least
         norm, and no preconditioned ones do. The scale of the intercept says that its size is free.
         """
-        if M.definite or (self.problem.penalty.alpha > 0).all():
+        penalty = self.problem.penalty
+        held = penalty.own is None or penalty.own.factor.all()
+        if M.definite or (held and (penalty.alpha > 0).all()):
             return None
         scale = np.ones((self.problem.rows.n_cols + 1, self.problem.K))
         scale[-1] = FREE * M.size / max(float(c.sum(axis=0).mean()), SMALLEST)
