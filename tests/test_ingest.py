@@ -378,15 +378,17 @@ def test_criteo_gives_the_log_loss_of_feature_hashing(tmp_path):
     model = fastsum.LogisticRegression(C=0.05, tol=1e-8).fit(data)
     ours = log_loss(data.y, model.predict_proba(data)[:, 1])
 
-    def tokens(fields):
-        for j, field in enumerate(fields[1:]):
-            number = j < 13 and field
-            yield f"{j}={int(log_bin(np.array([float(field)]))[0]) if number else field}"
-
     with lzma.open(source, "rt") as stream:
         lines = [line.rstrip("\n").split("\t") for line in stream]
+    counts = np.array([[float(f or 0) for f in fields[1:14]] for fields in lines])
+    bins = log_bin(counts).astype(str)
+
+    def tokens(fields, row):
+        for j, field in enumerate(fields[1:]):
+            yield f"{j}={row[j] if j < 13 and field else field}"
+
     hasher = FeatureHasher(1 << 18, input_type="string", alternate_sign=False)
-    X = hasher.transform([list(tokens(fields)) for fields in lines])
+    X = hasher.transform([list(tokens(*both)) for both in zip(lines, bins, strict=True)])
     y = np.array([int(fields[0]) for fields in lines])
     other = LogisticRegression(C=0.05, tol=1e-8, max_iter=1000).fit(X, y)
     assert abs(ours - log_loss(y, other.predict_proba(X)[:, 1])) < 1e-3
