@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from sklearn.datasets import dump_svmlight_file
+from sklearn.metrics import log_loss
 from typer.testing import CliRunner
 
 import fastsum
@@ -314,3 +315,18 @@ def test_a_model_predicts_files_and_stores_like_its_own(tmp_path):
     assert result.exit_code == 1 and "has no rows in part" in result.output
     wrong = run.invoke(app, ["fit", store, "--out", model, "--zero-based"])
     assert wrong.exit_code == 1 and "were settled" in " ".join(wrong.output.split())
+
+
+def test_alpha_auto_is_the_best_on_held_out_rows(store, tmp_path):
+    run = CliRunner()
+    result = run.invoke(app, ["fit", str(store), "--out", str(tmp_path / "m"), "--alpha", "auto"])
+    assert result.exit_code == 0, result.output
+    alpha = fastsum.load_model(tmp_path / "m").header["alpha"]
+    data, test = (fastsum.store.Dataset(store, part) for part in ("train", "test"))
+    losses = {}
+    for other in (0.1 * alpha, alpha, 10 * alpha):
+        model = fastsum.FiniteSumClassifier(alpha=other, tol=1e-6).fit(data)
+        losses[other] = log_loss(test.y, model.predict_proba(test)[:, 1])
+    assert min(losses, key=losses.get) == alpha
+    wrong = run.invoke(app, ["fit", str(store), "--out", str(tmp_path / "m"), "--alpha", "x"])
+    assert wrong.exit_code == 2

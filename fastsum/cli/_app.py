@@ -59,7 +59,7 @@ def fit(
     recipe = Recipe(
         loss=loss.value,
         loss_param=loss_param,
-        alpha=alpha,
+        alpha=alpha if isinstance(alpha, float) else None,
         l1_ratio=l1_ratio,
         fit_intercept=not no_intercept,
         tol=tol,
@@ -74,7 +74,7 @@ def fit(
         from ._jobs import start_job
 
         files = Files(data, out, test, plot)
-        reading = Reading(dtype.value, n_features, zero_based)
+        reading = Reading(dtype.value, n_features, zero_based, alpha == o.AUTO)
         if job is not None:
             start_job(job, files, recipe, reading, checkpoint_minutes)
         else:

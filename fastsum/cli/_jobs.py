@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from _fastsum_command import REQUEST, SETTINGS
 from fastsum.jobs import Job, Outcome, Recipe, read_events
 
+from ._alpha import choose_alpha
 from ._errors import INTERRUPTED
 from ._fit import Files, Reading, check_outputs, store_parts
 from ._html import write_report
@@ -40,9 +42,12 @@ def start_job(
         )
     reading.refuse_for(files.data)
     check_outputs(files)
+    parts, header = store_parts(files.data)
+    if reading.choose_alpha:
+        recipe = replace(recipe, alpha=choose_alpha(parts, recipe))
     job = Job.create(folder, files.data, files.out, recipe, checkpoint_minutes)
     (folder / REQUEST).unlink(missing_ok=True)
-    _run(job, False)
+    _run(job, parts, header, False)
 
 
 def resume_job(folder: Path, allow_different_bits: bool) -> None:
@@ -54,7 +59,7 @@ def resume_job(folder: Path, allow_different_bits: bool) -> None:
     if job.finished:
         _say(f"{folder} has finished: its model is {job.out}.")
         return
-    _run(job, allow_different_bits)
+    _run(job, *store_parts(job.store), allow_different_bits)
 
 
 def _start_again(folder: Path) -> None:
@@ -70,8 +75,9 @@ def _start_again(folder: Path) -> None:
     app(arguments)
 
 
-def _run(job: Job, allow_different_bits: bool) -> None:
-    parts, header = store_parts(job.store)
+def _run(
+    job: Job, parts: dict[str, Any], header: dict[str, Any], allow_different_bits: bool
+) -> None:
     start = time.perf_counter()
     task = job.task(parts["train"][0], allow_different_bits=allow_different_bits)
     with FitProgress(job.store.name, task.null, job.recipe) as bar:

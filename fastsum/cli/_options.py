@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+AUTO = "auto"  # of --alpha
 
 
 class Loss(StrEnum):
@@ -108,9 +111,27 @@ LossParam = Annotated[
         show_default="1.35 or 1",
     ),
 ]
+
+
+def strength(text: str) -> float | str:
+    """A strength of the penalty, or "auto"."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if text == AUTO or (value >= 0 and math.isfinite(value)):
+        return AUTO if text == AUTO else value
+    raise typer.BadParameter(f"{text!r} is neither a number >= 0 nor {AUTO!r}")
+
+
 Alpha = Annotated[
-    float | None,
-    typer.Option(min=0.0, help="Strength of the penalty.", show_default="1 / number of samples"),
+    object,
+    typer.Option(
+        parser=strength,
+        metavar="FLOAT|auto",
+        help="Strength of the penalty; auto takes the best on the test rows.",
+        show_default="1 / number of samples",
+    ),
 ]
 L1Ratio = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of the l1 penalty; the rest is l2.")

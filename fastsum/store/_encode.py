@@ -13,7 +13,7 @@ from sklearn.datasets import load_svmlight_file
 from sklearn.utils import murmurhash3_32
 
 from fastsum.datasets import first_fault
-from fastsum.store._fields import Text, split_fields
+from fastsum.store._fields import MOST_LABEL, Text, split_fields
 from fastsum.store._hash import murmur3
 from fastsum.store._settings import Encoding, Settings
 from fastsum.store._sources import TextBlock
@@ -120,14 +120,14 @@ def encode_columns(
     for name, column in columns.items():
         if kinds[name] in ("target", "name"):
             labels, bad = _labels(column, kinds[name], settings.labels)
-            what = "the label is missing, or not mapped"
+            what = "the label is missing, not mapped, or no number where others are"
         elif kinds[name] == "drop":
             continue
         else:
             id_, value, bad = _encoded(name, kinds[name], column, encoding)
             ids.append(id_)
             values.append(value)
-            what = f"the field {name!r} is not a number"
+            what = f"the field {name!r} is not a number: name it as categorical if it is none"
         if bad.any():
             wrong.append(bad)
             if settings.on_error == "stop":
@@ -209,10 +209,12 @@ def _labels(column: Text | Array, kind: str, mapped: Mapping[str, float]) -> tup
     """Labels as numbers, or as strings if they are names; and which are missing or neither."""
     if not isinstance(column, Text):
         return _mapped(column, mapped)
+    long = column.lengths > MOST_LABEL
     if mapped:
-        return _mapped(column.strings(), mapped)
+        values, bad = _mapped(column.strings(MOST_LABEL), mapped)
+        return values, bad | long
     if kind == "name":
-        return column.strings(), column.lengths == 0
+        return column.strings(MOST_LABEL), long | (column.lengths == 0)
     values, bad = column.numbers()
     return values, bad | np.isnan(values)
 

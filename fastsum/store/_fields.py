@@ -15,7 +15,7 @@ Ids = npt.NDArray[np.int64]
 NEWLINE, RETURN = 10, 13
 SEPARATOR = b"\x1f"  # stands for the delimiter once quotes are gone
 MISSING = (b"", b"nan", b"NaN", b"NA", b"null", b"NULL", b"None")  # numbers that are none
-MOST_DIGITS = 48
+MOST_DIGITS, MOST_LABEL = 48, 256
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Text:
         """The same for some of the rows."""
         return Text(self.text, self.starts[keep], self.lengths[keep])
 
-    def strings(self) -> npt.NDArray[Any]:
-        """The fields as numpy bytes, cut after MOST_DIGITS."""
-        width = int(min(self.lengths.max(initial=0), MOST_DIGITS)) or 1
+    def strings(self, most: int) -> npt.NDArray[Any]:
+        """The fields as numpy bytes, cut after `most`."""
+        width = int(min(self.lengths.max(initial=0), most)) or 1
         at = np.arange(width)
         places = np.minimum(self.starts[:, None] + at, len(self.text) - 1)
         bytes_ = self.text[places]
@@ -41,7 +41,7 @@ class Text:
 
     def numbers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """The fields as numbers, NaN where missing, and which fields are no numbers."""
-        strings = self.strings()
+        strings = self.strings(MOST_DIGITS)
         missing = np.isin(strings, MISSING) if len(strings) else np.zeros(0, dtype=bool)
         strings = np.where(missing, b"nan", strings)
         bad = self.lengths > MOST_DIGITS
