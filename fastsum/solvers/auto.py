@@ -170,6 +170,8 @@ class Auto:
                 if enough or gain > FLATTENED * self._last_gain:
                     self._epochs_left = 0
             self._last_gain = np.inf if worse.any() else gain
+            if self._epochs_left == 0:
+                del self._phases[Epochs]  # its vectors are not needed any more
 
     @property
     def newton(self) -> NewtonCG:

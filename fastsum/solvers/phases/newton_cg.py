@@ -124,6 +124,7 @@ class NewtonCG(NewtonStep):
                 M.use(self.problem)
             else:
                 self._passes = max(self._passes, GENEROUS * self._products)
+                M = self._preconditioner = None  # not two of them in memory
                 M = BlockPreconditioner(self.problem, c, self.n_threads, self._passes)
             self._preconditioner, self._made_at, self._products = M, c, 0
         return M
