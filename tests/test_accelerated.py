@@ -45,6 +45,14 @@ def test_acceleration_where_the_condition_number_is_100_n(loss):
         assert passes(problem, name) <= passes(problem, "miso") / 2, name
 
 
+@pytest.mark.parametrize("name", ["acc-prox-sdca", "catalyst"])
+def test_subproblems_get_longer_as_the_centres_run_further(name, monkeypatch):
+    """At kappa = 3000 n centres that move after each pass diverge."""
+    problem = ill_conditioned(ratio=3000.0)
+    assert passes(problem, name) <= 2 * passes(problem, "katyusha")
+    assert_same_as_twin(name, ill_conditioned(n=40, d=8, ratio=1000.0), "blocks", monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("name", "inner"), [("catalyst", Saga), ("catalyst", Svrg), ("qning", Svrg)]
 )

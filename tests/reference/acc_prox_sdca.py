@@ -1,7 +1,7 @@
 """Accelerated prox-SDCA in NumPy, from docs/maths.md eq. (50)-(52) and the paper's figure 1."""
 
 import numpy as np
-from reference.sdca import Subproblem, best_dual, nesterov
+from reference.sdca import Subproblem, best_dual, nesterov, rounds
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
@@ -9,7 +9,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     sub = Subproblem(problem, sampling, accelerated=True)
     a = sub.a
     n, K = int((a.s > 0).sum()), a.B * a.C
-    inner = n if (a.l2 > 0).all() else 2 * n  # steps between two centres
+    passes = rounds(sub.kappa, a.l2) if (a.l2 > 0).all() else max(2, rounds(sub.kappa, a.l2))
+    inner = n * passes  # steps between two centres
     y = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
     u, path, old, theta = np.zeros((len(a.X), K)), [y], y, np.ones(a.B)
     for t, i in enumerate(order):

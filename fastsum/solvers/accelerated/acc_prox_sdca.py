@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum.solvers._method import State
-from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
+from fastsum.solvers._proximal_point import (
+    AcceleratedCenters,
+    FloatArray,
+    rounds_of_subproblem,
+)
 from fastsum.solvers.dual.sdca import Sdca
 
 
@@ -17,9 +21,10 @@ class AccProxSdca(AcceleratedCenters, Sdca):
     """SDCA on subproblems whose centre runs ahead of the weights.
 
     Problem: the dual of (1).  Step: eq. (50), (51) with kappa = max_i L_i / n - l2, a pass for
-    each centre; then y = x + beta (x - x_old), eq. (52).  Rate: linear,
-    O(n + sqrt(n max_i L_i / l2)) steps for a digit; where the rows are easy, max_i L_i <= n l2, it
-    is SDCA.  Memory: that of SDCA and one more (d + 1, K) vector.
+    each centre, and one more for each factor of 300 of kappa / l2; then y = x + beta (x - x_old),
+    eq. (52).  Rate: linear, n + sqrt(n max_i L_i / l2) steps, times a logarithm of their quotient,
+    for a digit; where the rows are easy, max_i L_i <= n l2, it is SDCA.  Memory: that of SDCA and
+    one more (d + 1, K) vector.
 
     Without an l2 part (l1 alone, alpha = 0) kappa = max_i L_i / n and beta is that of Nesterov's
     sequence with restarts, O(1 / t^2), and a centre has two passes: the errors of one are too large
@@ -32,7 +37,8 @@ class AccProxSdca(AcceleratedCenters, Sdca):
         return np.maximum(even - self.problem.l2, 0.0)
 
     def _inner(self) -> int:
-        return 1 if (self.problem.l2 > 0).all() else 2
+        rounds = rounds_of_subproblem(self.kappa, self.problem.l2)
+        return rounds if (self.problem.l2 > 0).all() else max(rounds, 2)
 
     def _momentum(self) -> FloatArray:
         half = 0.5 * self.problem.penalty.l2

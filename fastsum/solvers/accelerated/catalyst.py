@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
+from fastsum.solvers._proximal_point import rounds_of_subproblem
 from fastsum.solvers.accelerated._smoothed import FloatArray, Smoothed
 
 GOLDEN = (5**0.5 - 1) / 2  # alpha_0 without strong convexity
@@ -24,7 +25,9 @@ class Catalyst(Smoothed):
     method's and three (d + 1, K) arrays.
 
     Without an l2 part mu = 0 in these formulas, and the momentum ends where it points against the
-    gradient kappa (y - w) of the smoothed objective (O'Donoghue, Candes, 2015).
+    gradient kappa (y - w) of the smoothed objective (O'Donoghue, Candes, 2015).  A subproblem gets
+    `budget` rounds (cycles) of the inner method, and as many again for each factor of 300 of
+    kappa / mu, the logarithm of the rate.
     """
 
     name = "catalyst"
@@ -34,6 +37,8 @@ class Catalyst(Smoothed):
         total = self._mu + self.kappa
         self._q = np.divide(self._mu, total, out=np.ones_like(total), where=total > 0)
         self._first = np.where(self._mu > 0, np.sqrt(self._q), GOLDEN)
+        rounds = self.budget * rounds_of_subproblem(self.kappa, self._mu)
+        self.cycle = rounds * self.inner.cycle  # type: ignore[misc]
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """At rest."""

@@ -47,8 +47,8 @@ class ImplicitQuadratic:
 
     def minimise(
         self, q: FloatArray, x: FloatArray, size: float, target: float, rounds: int = ROUNDS
-    ) -> None:
-        """Moves x, with the gradient q of the quadratic at it, until little is gained."""
+    ) -> float:
+        """Moves x, with the gradient q of the quadratic at it, until little is gained; the gap."""
         total = 0.0
         for _ in range(rounds):
             start = x.copy()
@@ -56,12 +56,14 @@ class ImplicitQuadratic:
                 self.l1, self.l2, self.diagonal, x, q.copy(), size, np.empty(len(x), np.int32)
             )
             gap = self._sweep(descent, q, target)
+            self._recentre(x)
             change = self.product(x - start)
             gain = -self._change(q, start, x, change)
             size += float((x - start) @ (2.0 * q + change))
             q = q + change
-            if gap <= target or quadratic_gap(x, q, self.l1, self.l2, size) <= target:
-                return
+            gap = min(gap, quadratic_gap(x, q, self.l1, self.l2, size))
+            if gap <= target:
+                return gap
             step = self._face(q, x)
             if step is not None:
                 end, change = step
@@ -69,14 +71,19 @@ class ImplicitQuadratic:
                 size += float((end - x) @ (2.0 * q + change))
                 q = q + change
                 x[...] = end
+                self._recentre(x)
             total += gain
             if gain <= ENOUGH * total:
-                return
+                break
+        return quadratic_gap(x, q, self.l1, self.l2, size)
 
     def _sweep(self, descent: _working_set.Descent, q: FloatArray, target: float) -> float:
         """Some sweeps of coordinate descent; the gap after the last."""
         r, columns = np.zeros(self.A.rows.n_rows), self.A.by_columns
         return descent.on_columns(columns, q, self.weight, self.mean, r, target, SETTLED, SWEEPS)[0]
+
+    def _recentre(self, x: FloatArray) -> None:
+        """Moves x, at no change of H x, to where the penalty is least."""
 
     def _inverse(self, active: npt.NDArray[np.bool_]) -> Callable[[FloatArray], FloatArray]:
         """What preconditions H + l2 on the active coordinates."""
