@@ -9,8 +9,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     sub = Subproblem(problem, sampling, accelerated=True)
     a = sub.a
     n, K = int((a.s > 0).sum()), a.B * a.C
-    # steps between two centres
-    inner = n * (rounds(sub.kappa, a.mu) if (a.mu > 0).all() else 2)
+    passes = rounds(sub.kappa, a.mu) if (a.mu > 0).all() else max(2, rounds(sub.kappa, a.mu))
+    inner = n * passes  # steps between two centres
     y = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
     u, path, old, theta = np.zeros((len(a.X), K)), [y], y, np.ones(a.B)
     for t, i in enumerate(order):

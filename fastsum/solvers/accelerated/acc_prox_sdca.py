@@ -37,8 +37,8 @@ class AccProxSdca(AcceleratedCenters, Sdca):
         return np.maximum(even - self.problem.mu, 0.0)
 
     def _inner(self) -> int:
-        mu = self.problem.mu
-        return rounds_of_subproblem(self.kappa, mu) if (mu > 0).all() else 2
+        rounds = rounds_of_subproblem(self.kappa, self.problem.mu)
+        return rounds if (self.problem.mu > 0).all() else max(rounds, 2)
 
     def _momentum(self) -> FloatArray:
         half = 0.5 * self.problem.penalty.mu
