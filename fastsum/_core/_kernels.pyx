@@ -303,10 +303,10 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
     in the order of the solver's header; q (n,) float64 or None; density and scale (d,) or None,
     step, l1, l2 and ridge (K,), own (d, 3) or None of the block's dtype; work (10 K,) float64; a
-    vector or table may be None if the solver allows it. parameters (K,) and sequences of any size, float64, are read only;
-    visits (d,) int64 and `time`, the steps made before, belong to lazy updates; per_row (n,)
-    float64 is read only. Solvers that have several threads make them in n_threads parts, each with
-    10 K of work. The kernel is called once where there are no rows.
+    vector or table may be None if the solver allows it. parameters (K,) and sequences of any size,
+    float64, are read only; visits (d,) int64 and `time`, the steps made before, belong to lazy
+    updates; per_row (n,) float64 is read only. Solvers that have several threads make them in
+    n_threads parts, each with 10 K of work. The kernel is called once where there are no rows.
     """
     cdef int64_t n_steps = order.shape[0], K = task.K, d = block.raw.n_cols
     cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4

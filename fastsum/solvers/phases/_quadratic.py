@@ -10,6 +10,8 @@ the pivots are without (two-phase methods for bounds: More, Toraldo, SIAM J. Opt
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
@@ -83,7 +85,8 @@ class Strengths:
     """
 
     def __init__(self, l1: float, l2: float, own: FloatArray | None):
-        factor, self.lower, self.upper = (1.0, -np.inf, np.inf) if own is None else own.T
+        parts: Any = (1.0, -np.inf, np.inf) if own is None else own.T
+        factor, self.lower, self.upper = parts
         self.l1, self.l2 = l1 * factor, l2 * factor
 
     def value(self, x: FloatArray) -> float:
