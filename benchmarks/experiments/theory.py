@@ -16,8 +16,8 @@ Sample gradients until (F(w) - F\\*) / (F(0) - F\\*) <= 1e-6, against kappa = L 
 max_i L_i / mu (all others), mu = alpha + lambda_min, over five decades: from 3 for gd, fista and
 sgd, from n / 10 for variance-reduced and from n for accelerated methods. l2 least squares with n =
 256 and d = 40: rows of norm 1, eigenvalues of X'X / n in geometric progression down to 1e-8 of the
-largest, and as much of y along each of them. sgd: (F - F\\*) / F(0) <= 1e-3 by the last iterate of
-Robbins-Monro steps, the mean of 5 seeds, and nine tenths of y out of X's reach, so that the
+largest, and as much of y along each of them. sgd: (F - F\\*) / F(0) <= 2e-3 by the last iterate of
+Robbins-Monro steps, the mean of 3 seeds, and nine tenths of y out of X's reach, so that the
 variance at the optimum is the same for all kappa. F\\* is solved for directly. Steps are those of
 the solvers' theory, rows are drawn independently, nothing is refined (`refine=False`); passes
 between two certificates are interpolated. "slope" is that of log(measured) against log(predicted),

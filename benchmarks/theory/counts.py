@@ -7,7 +7,7 @@ import numpy as np
 import fastsum
 
 MOST_PASSES = 10_000_000
-NOISY_SHARE = 1.0  # of the predicted passes that a noisy method is followed for
+NOISY_SHARE = 0.8  # of the predicted passes that a noisy method is followed for
 
 
 def follow(problem, solver, suboptimality, least, **settings):

@@ -86,8 +86,8 @@ SGD = {
     "low": 3.0,
     "of_n": False,
     "absolute": True,
-    "epsilon": 1e-3,
-    "seeds": (0, 1, 2, 3, 4),
+    "epsilon": 2e-3,
+    "seeds": (0, 1, 2),
     "noise": 3.0,  # the variance at the optimum is to be the same for all kappa
     "options": {"schedule": "inverse", "average": False},
 }
