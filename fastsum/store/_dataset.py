@@ -130,9 +130,9 @@ class Dataset(RowSource):
             raise StoreError(f"{self.path}: columns.npy is damaged: make the store again")
         return columns
 
-    @cached_property
+    @property
     def y(self) -> npt.NDArray[Any]:
-        """The label of each row as it stood in the data, (n,)."""
+        """The label of each row as it stood in the data, (n,); read anew each time."""
         return np.concatenate([self._labels(number) for number in range(len(self))])
 
     def _rows_of(self, blocks: list[_kernels.Block]) -> Rows:
