@@ -93,6 +93,7 @@ class LazySteps {
 
   Decay at(int64_t m, int64_t k) const {
     const Decay low = decay[(m & 255) * sweep.K + k];
+    if (m < 256) return low;
     const Decay high = decay[(256 + (m >> 8)) * sweep.K + k];
     return {low.power * high.power, low.sum + low.power * high.sum};
   }

@@ -64,6 +64,7 @@ void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
       sweep.slopes(i, z, u);
       if constexpr (Search) {
         double norm = a.intercept_curvature;
+#pragma omp simd reduction(+ : norm)
         for (int64_t p = 0; p < row.size; ++p) norm += double(row.value(p)) * double(row.value(p));
         for (int64_t k = 0; k < K; k += C) {
           const double y = a.columns.targets.at(i, k / C), here = sweep.loss.value(z + k, y, C);
@@ -92,7 +93,17 @@ void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
       const auto row = X.row(i);
       const double* u = slopes + e * K;
       for (int64_t k = 0; k < K; ++k) trial[k] = eta[k] / double(size);
-      for (int64_t p = 0; p < row.size; ++p) {
+      const bool plain = !Wide && !Rows::kSparse && !velocity;
+      if (plain) {
+        const T u_0 = T(u[0]), tau = T(trial[0]), share = T(1.0 / double(now + 1));
+#pragma omp simd
+        for (int64_t j = 0; j < d; ++j) {
+          const T w = sweep.shrink(W[j] - u_0 * row.value(j), tau, j, 0);
+          W[j] = w;
+          mean[j] += share * (w - mean[j]);
+        }
+      }
+      for (int64_t p = 0; p < row.size && !plain; ++p) {
         const int64_t j = row.index(p);
         if (visits && now > visits[j]) average(j, now);
         const T x = row.value(p), D = sweep.PD(j);
