@@ -14,11 +14,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     y = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
     u, path, old, theta = np.zeros((len(a.X), K)), [y], y, np.ones(a.B)
     for t, i in enumerate(order):
-<<<<<<< HEAD
         if t > 0 and t % inner == 0:
-=======
-        if t > 0 and t % (n * rounds(sub.kappa, a.mu)) == 0:
->>>>>>> penalty
             x = path[-1]
             eta = np.sqrt(a.mu / 2 / (a.mu / 2 + sub.kappa))
             beta, theta = nesterov(a, y, x, old, theta)
