@@ -101,6 +101,8 @@ class Certifier:
             np.average(problem.y, axis=0, weights=problem.sample_weight), self._B
         )
         self._margin_size = MarginSize(problem.rows)
+        offset = problem.offset
+        self._offset = np.zeros(self._K) if offset is None else np.abs(offset).max(axis=0)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
@@ -162,7 +164,7 @@ class Certifier:
         objective = self._mean_loss + penalty
         penalised = self.problem.penalty.alpha > 0
         own_gap = np.where(penalised, gap, np.inf)
-        self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b))
+        self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b) + self._offset)
         gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, self._slope))
         self.last_value = objective
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b)
@@ -268,10 +270,8 @@ class Certifier:
         _kernels.loss_terms(
             self.problem.task, z, np.zeros(self._K), None, False, sums, self._work, self.n_threads
         )
-        l1, l2 = self.problem.l1, self.problem.l2
-        h = (l1 * np.abs(point[:-1]) + 0.5 * l2 * point[:-1] ** 2).sum(axis=0)
-        value = sums.sum(axis=0)[: self._B] / self.problem.total_weight
-        return value + h.reshape(self._B, -1).sum(axis=1)
+        value: FloatArray = sums.sum(axis=0)[: self._B] / self.problem.total_weight
+        return value + self.problem.penalty_value(point)
 
     def weighted_curvature(self) -> FloatArray:
         """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).

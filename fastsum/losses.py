@@ -43,6 +43,8 @@ class Loss(ABC):
         True if the derivative jumps: then no second derivative tells of the curvature.
     lipschitz : float
         Largest |l'|; inf if there is none.
+    of_residual : bool
+        True if it depends on z - y alone: an offset of the margins is one of the targets then.
     default_param : float or None
         The parameter taken if none is given; None if the loss has no parameter.
     piecewise_quadratic : bool
@@ -54,6 +56,7 @@ class Loss(ABC):
     name: ClassVar[str]
     domain: ClassVar[str]
     default_param: ClassVar[float | None] = None
+    of_residual: ClassVar[bool] = False
     lipschitz: float = np.inf
     piecewise_quadratic: ClassVar[bool] = False
     has_probabilities: ClassVar[bool] = False
@@ -179,6 +182,7 @@ class Squared(_RealLoss):
     """
 
     name = "squared"
+    of_residual = True
     piecewise_quadratic = True
 
 
@@ -271,6 +275,7 @@ class Huber(_RealLoss):
     """
 
     name = "huber"
+    of_residual = True
     piecewise_quadratic = True
     default_param = 1.35
 

@@ -42,14 +42,17 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
 
 
 def _least_slope(problem: Problem, b: int, z: float) -> float:
-    """The least max_j |v_j| of the best dual points of problem b where all margins are z.
+    """The least max_j |v_j| of the best dual points of problem b where all margins are z + o_i.
 
     Rows at their kink may have any slope between those beside it: a linear program in these.
     """
     labels, loss = problem.labels_of(b), problem.loss
+    offset = problem.offset_of(b)
+    margins = np.full(len(labels), z) if offset is None else z + offset[:, 0]
     ends = np.empty((2, len(labels)))
-    for y in np.unique(labels):
-        ends[:, labels == y] = [loss.derivative(z + side, y) for side in (-BESIDE, BESIDE)]
+    kinds, kind = np.unique(np.stack([labels, margins]), axis=1, return_inverse=True)
+    for k, (y, m) in enumerate(kinds.T.tolist()):
+        ends[:, kind == k] = [loss.derivative(m + side, y) for side in (-BESIDE, BESIDE)]
     s = problem.sample_weight
     low, high = ends / problem.total_weight if s is None else ends * (s / problem.total_weight)
     X, free = problem.rows.matrix(), np.flatnonzero(low < high)

@@ -86,9 +86,9 @@ def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
         order = np.flatnonzero(s) if order is None else order[s[order] > 0]
     rewritten = _selected(rows, order, columns, n_threads)
     if order is None:
-        return Prepared(problem.on_rows(rewritten, problem.y, s), columns, rows.n_cols)
+        return Prepared(problem.on_rows(rewritten, None, s), columns, rows.n_cols)
     weight = None if s is None else s[order]
-    return Prepared(problem.on_rows(rewritten, problem.y[order], weight), columns, rows.n_cols)
+    return Prepared(problem.on_rows(rewritten, order, weight), columns, rows.n_cols)
 
 
 def _in_use(problem: Problem, count: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -16,12 +16,13 @@ from fastsum.losses import Loss, get_loss
 from fastsum.penalties import Penalty, make_penalty
 
 FloatArray = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64] | slice
 
 
 class Problem:
     """A regularised finite sum (docs/maths.md eq. 1).
 
-        min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b)
+        min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b + o_i)
                         + alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2],   S = sum_i s_i
 
     Immutable: solvers read it and keep their state elsewhere.
@@ -47,6 +48,9 @@ class Problem:
         Whether the unpenalised intercept b is free; it is 0 otherwise.
     columns : Columns, default=None
         Meaning of the K axis; made from y and the loss if None.
+    offset : array-like of shape (n,) or (n, K), default=None
+        o_i, a known part of the margins in their units (eq. 73): (n,) is that of all K columns.
+        None means 0. Where a target less its offset is the same, y holds that and offset is None.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class Problem:
     sample_weight: FloatArray | None
     total_weight: float
     fit_intercept: bool
+    offset: FloatArray | None
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class Problem:
         sample_weight: npt.ArrayLike | None = None,
         fit_intercept: bool = True,
         columns: Columns | None = None,
+        offset: npt.ArrayLike | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
         if y is None:
@@ -103,7 +109,12 @@ class Problem:
         object.__setattr__(self, "loss", fitted_loss)
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "penalty", make_penalty(alpha, l1_ratio, columns.n_problems))
-        object.__setattr__(self, "y", np.ascontiguousarray(labels, dtype=np.float64))
+        labels = np.ascontiguousarray(labels, dtype=np.float64)
+        offsets = check_offset(offset, rows.n_rows, columns.width)
+        if offsets is not None and fitted_loss.of_residual:
+            labels, offsets = labels - offsets.reshape(labels.shape), None
+        object.__setattr__(self, "y", labels)
+        object.__setattr__(self, "offset", offsets)
         object.__setattr__(self, "sample_weight", weights)
         total = float(rows.n_rows) if weights is None else float(weights.sum())
         object.__setattr__(self, "total_weight", total)
@@ -112,12 +123,16 @@ class Problem:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Problem is immutable; make a new one")
 
-    def on_rows(self, rows: Rows, y: FloatArray, sample_weight: FloatArray | None) -> Problem:
-        """The same loss, penalty and columns on other rows."""
+    def on_rows(self, rows: Rows, ids: Ids | None, sample_weight: FloatArray | None) -> Problem:
+        """The same loss, penalty and columns on other rows: `ids` of these, None for all."""
+        y, offset = self.y, self.offset
+        if ids is not None:
+            y, offset = y[ids], None if offset is None else np.ascontiguousarray(offset[ids])
         total = float(rows.n_rows) if sample_weight is None else float(sample_weight.sum())
         return self._changed(
             rows=rows,
             y=np.ascontiguousarray(y),
+            offset=offset,
             sample_weight=sample_weight,
             total_weight=total,
         )
@@ -127,7 +142,7 @@ class Problem:
         weights = _check_weights(sample_weight, self.rows.n_rows)
         if weights is not None and self.loss.domain == "real":
             _check_labels(self.y, weights, self.loss)
-        return self.on_rows(self.rows, self.y, weights)
+        return self.on_rows(self.rows, None, weights)
 
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
         """The same problem with another penalty."""
@@ -160,10 +175,10 @@ class Problem:
         """The same on a copy of the rows with a weight; equal weights are none."""
         s = self.sample_weight
         if s is None or s.all():
-            return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, self.y, None)
+            return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, None, None)
         ids = np.flatnonzero(s)
         part = s[ids] if (s[ids] != s[ids[0]]).any() else None
-        return self.on_rows(self.rows.take(ids), self.y[ids], part)
+        return self.on_rows(self.rows.take(ids), ids, part)
 
     def every_row(self, step: int) -> Problem | None:
         """The problem on rows 0, step, 2 step, ...; None if these lack a class or all weight."""
@@ -174,13 +189,23 @@ class Problem:
             return None
         if self.loss.domain != "real" and len(np.unique(present)) < len(np.unique(self.y)):
             return None
-        return self.on_rows(self.rows.every(step), y, s)
+        return self.on_rows(self.rows.every(step), ids, s)
+
+    def offset_of(self, b: int) -> FloatArray | None:
+        """Offset of problem b, of one output each: (n, 1)."""
+        return None if self.offset is None else np.ascontiguousarray(self.offset[:, b : b + 1])
 
     def labels_of(self, b: int) -> FloatArray:
         """Labels of problem b as its loss sees them, (n,)."""
         if self.columns.targets == "one_vs_rest":
             return np.where(self.y == b, 1.0, -1.0)
         return np.ascontiguousarray(self.y[:, b]) if self.columns.targets == "multi" else self.y
+
+    def penalty_value(self, W: npt.NDArray[Any]) -> FloatArray:
+        """h of weights W (d + 1, K), whose last row is the intercept: (B,)."""
+        h = (self.l1 * np.abs(W[:-1]) + 0.5 * self.l2 * W[:-1] ** 2).sum(axis=0)
+        value: FloatArray = h.reshape(self.columns.n_problems, -1).sum(axis=1)
+        return value
 
     @property
     def K(self) -> int:
@@ -203,6 +228,7 @@ class Problem:
             self.columns.targets,
             self.y,
             self.sample_weight,
+            self.offset,
         )
 
     @cached_property
@@ -220,6 +246,8 @@ class Problem:
         crc = checksum(self.y, self.rows.checksum())
         if self.sample_weight is not None:
             crc = checksum(self.sample_weight, crc)
+        if self.offset is not None:
+            crc = checksum(self.offset, crc)
         settings = repr(
             (self.loss.name, self.loss.param, self.columns, self.fit_intercept)
         ).encode()
@@ -230,6 +258,7 @@ class Problem:
         shown = f"alpha={alpha[0]:.4g}" + (f", l1_ratio={ratio[0]:.4g}" if ratio.any() else "")
         axis = "" if self.K == 1 else f", {self.columns}"
         weights = "" if self.sample_weight is None else ", weighted"
+        weights += "" if self.offset is None else ", offset"
         param = "" if self.loss.param is None else f", loss_param={self.loss.param:.4g}"
         return (
             f"Problem({self.rows!r}, loss={self.loss.name}{param}, penalty={self.penalty.name} "
@@ -269,6 +298,26 @@ def _check_labels(labels: FloatArray, weights: FloatArray | None, loss: Loss) ->
             f"labels go up to {labels.max():g}); renumber the classes without gaps, for example "
             "with numpy.unique(y, return_inverse=True)"
         )
+
+
+def check_offset(offset: npt.ArrayLike | None, n_rows: int, width: int) -> FloatArray | None:
+    """The offset as (n, K) float64; None for one that is None or 0."""
+    if offset is None:
+        return None
+    try:
+        given = np.asarray(offset, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("offset must hold numbers, one a row or one a row and column") from None
+    if given.shape not in ((n_rows,), (n_rows, 1), (n_rows, width)):
+        raise ValueError(
+            f"offset has shape {given.shape} for {n_rows} rows and {width} columns of margins; it "
+            f"must be ({n_rows},) or ({n_rows}, {width})"
+        )
+    if not np.isfinite(given).all():
+        raise ValueError("offset holds NaN or infinity")
+    if not given.any():
+        return None
+    return np.ascontiguousarray(np.broadcast_to(given.reshape(n_rows, -1), (n_rows, width)))
 
 
 def _check_weights(sample_weight: npt.ArrayLike | None, n_rows: int) -> FloatArray | None:

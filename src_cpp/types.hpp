@@ -65,6 +65,14 @@ struct Columns {
   const double* sample_weight;  // s_i, (n_rows,); null means all ones
   int32_t loss;                 // index in losses.def
   double loss_param;            // its parameter; of no meaning if it has none
+  const double* offset;         // o, (n_rows, K); null means 0
+
+  // z_k <- z_k + o_ik, where the margins x_i' w + b of a row become what its loss is taken at.
+  [[gnu::always_inline]] void add_offset(int64_t row, double* z) const {
+    if (!offset) return;
+    const int64_t K = n_problems * n_outputs;
+    for (int64_t k = 0; k < K; ++k) z[k] += offset[row * K + k];
+  }
 };
 
 // One call of a per-sample solver over a sequence of rows of one block. Per-row arrays are

@@ -107,13 +107,13 @@ cdef class Block:
 
 
 cdef class Task:
-    """Loss, labels and weights of all rows: what a kernel needs beside X.
+    """Loss, labels, weights and offsets of all rows: what a kernel needs beside X.
 
-    y: (n,) or (n, B) float64; sample_weight: (n,) float64 or None.
+    y: (n,) or (n, B) float64; sample_weight: (n,) and offset: (n, K) float64 or None.
     """
     def __init__(self, int32_t loss, double loss_param, Py_ssize_t n_problems,
-                 Py_ssize_t n_outputs, str target_kind, y, sample_weight):
-        self.y, self.sample_weight = y, sample_weight
+                 Py_ssize_t n_outputs, str target_kind, y, sample_weight, offset=None):
+        self.y, self.sample_weight, self.offset = y, sample_weight, offset
         self.n_rows = y.shape[0]
         self.K = n_problems * n_outputs
         self.raw.loss, self.raw.loss_param = loss, loss_param
@@ -122,6 +122,7 @@ cdef class Task:
         self.raw.targets.stride = n_problems if target_kind == "multi" else 1
         self.raw.targets.y = <const double*>address(y, 8 * self.n_rows * self.raw.targets.stride)
         self.raw.sample_weight = <const double*>address(sample_weight, 8 * self.n_rows)
+        self.raw.offset = <const double*>address(offset, 8 * self.n_rows * self.K)
 
     cdef c.Columns at(self, int64_t row) noexcept:
         """The same, with row `row` first."""
@@ -129,6 +130,8 @@ cdef class Task:
         columns.targets.y += row * columns.targets.stride
         if columns.sample_weight != NULL:
             columns.sample_weight += row
+        if columns.offset != NULL:
+            columns.offset += row * self.K
         return columns
 
 

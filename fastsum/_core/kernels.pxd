@@ -31,6 +31,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const double* sample_weight
         int32_t loss
         double loss_param
+        const double* offset
 
     cdef struct StepArgs:
         Columns columns

@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import StrOptions
 
 from fastsum.linear_model._base import Constraints
-from fastsum.linear_model._classifier import SolverClassifier
 from fastsum.linear_model._docs import documented
-from fastsum.linear_model._regressor import SolverRegressor
+from fastsum.linear_model._faces import SolverClassifier, SolverRegressor
 from fastsum.solvers._registry import SOLVER_NAMES
 
 

@@ -10,10 +10,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsum.linear_model._base import NON_NEGATIVE, SHARED_CONSTRAINTS, Array, Constraints
 from fastsum.linear_model._docs import documented
+from fastsum.linear_model._faces import SolverRegressor
 from fastsum.linear_model._regressor import (
     CoordinateDescentFace,
     LinearRegressor,
-    SolverRegressor,
 )
 from fastsum.result import Result
 from fastsum.solvers._registry import SOLVER_NAMES

@@ -59,8 +59,9 @@ struct Sweep {
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
   }
 
-  // u_k = l'(z_k, y_i) at the margins z of all K columns.
-  void slopes(int64_t i, const double* z, double* u) const {
+  // u_k = l'(z_k + o_ik, y_i) for z = x_i' W + b of all K columns, which becomes that argument.
+  void slopes(int64_t i, double* z, double* u) const {
+    a.columns.add_offset(i, z);
     if constexpr (!Wide) {
       loss.derivative(z, a.columns.targets.at(i, 0), 1, u);
     } else {

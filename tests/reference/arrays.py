@@ -11,11 +11,12 @@ from fastsum.losses import Loss
 
 @dataclass
 class Arrays:
-    """X (n, d); held: where X stores an entry; Y (n, B): the label each problem sees."""
+    """X (n, d); held: where X stores an entry; Y (n, B): labels of each problem; offset (n, K)."""
 
     X: np.ndarray
     held: np.ndarray
     Y: np.ndarray
+    offset: np.ndarray
     s: np.ndarray
     B: int
     C: int
@@ -37,8 +38,8 @@ class Arrays:
         return np.split(K_axis, self.B, axis=-1)
 
     def derivatives(self, i, z):
-        """l'(z) (len(i), K) of the rows i at their margins z (len(i), K)."""
-        parts = self.per_problem(z)
+        """l'(z + o) (len(i), K) of the rows i at their margins z (len(i), K) without offset."""
+        parts = self.per_problem(z + self.offset[i])
         return np.hstack([self.loss.derivative(self.Y[i, b], part) for b, part in enumerate(parts)])
 
 
@@ -58,6 +59,7 @@ def arrays_of(problem):
         X=X,
         held=np.vstack(held),
         Y=Y,
+        offset=np.zeros((n, problem.K)) if problem.offset is None else problem.offset,
         s=np.asarray(s),
         B=columns.n_problems,
         C=repeat,
