@@ -18,7 +18,7 @@ class Minimum:
 
     The slope never falls, so its sign says on which side the minimum lies. Newton steps, cut to a
     radius until both sides are known; then the middle of the bracket wherever Newton leaves it or
-    did not quarter the slope. Straight pieces have no curvature: there the tangents of both sides
+    the Newton step before did not quarter the slope. Straight pieces have no curvature: there the tangents of both sides
     meet in the next point, if the last one halved the bracket.
 
     Parameters
@@ -39,6 +39,7 @@ class Minimum:
     __slots__ = (
         "_curvature",
         "_floor",
+        "_halved",
         "_radius",
         "_width",
         "best",
@@ -50,14 +51,15 @@ class Minimum:
 
     def __init__(self, curvature: float, floor: float):
         self._curvature, self._floor = curvature, floor
-        self._radius, self._width = 0.0, inf
+        self._radius, self._width, self._halved = 0.0, inf, False
         self.low, self.high = (-inf, inf, 0.0), (inf, inf, 0.0)
         self.best, self.value, self.slope = 0.0, inf, inf
 
     def after(self, at: float, value: float, gradient: float, curvature: float) -> float | None:
         """The point to look at after `at`; None if the best is the minimum but for rounding."""
         slope = abs(gradient)
-        fell = slope <= 0.25 * self.slope  # a tail e^-z falls by e a step: bisected
+        # a tail e^-z falls by e a step: bisected
+        fell = slope <= 0.25 * self.slope or self._halved
         first = self._radius == 0.0
         if first:
             self._radius = 10.0 * (1.0 + (slope / self._curvature if slope < inf else 0.0))
@@ -87,6 +89,7 @@ class Minimum:
             (a, F, f), (_, G, g) = self.low, self.high
             trial, fell = a + (F - G + g * width) / (g - f), width <= 0.5 * self._width
         self._width = width
-        if not (fell and self.low[0] < trial < self.high[0]):
+        self._halved = not (fell and self.low[0] < trial < self.high[0])
+        if self._halved:
             trial = self.low[0] + 0.5 * width
         return trial if self.low[0] < trial < self.high[0] else None

@@ -120,6 +120,18 @@ def test_newton_steps_do_no_harm(name):
     assert result.status is Status.CONVERGED
 
 
+@pytest.mark.parametrize(("loss", "alpha"), [("logistic", 1e-4), ("smoothed_hinge", 4e-4)])
+def test_sdca_ascends_where_the_penalty_is_weak(loss, alpha):
+    """Flat tails of a loss: the root of a step is far from where Newton's method begins."""
+    problem = random_problem(8, loss, n=90, alpha=alpha, fit_intercept=False)
+    best, values = optimum(problem)[0], []
+    for n_passes in (1, 10, 100, 1000):
+        method, state = advanced("sdca", problem, n_passes)
+        values.append(float(dual_value(problem, method.dual(state))[0]))
+    assert values == sorted(values)
+    assert best - values[-1] <= 0.01 * abs(best - values[0])
+
+
 def test_one_row():
     X = np.array([[1.0, 2.0]])
     problem = fastsum.Problem(X, [3.0], loss="squared", alpha=0.1, fit_intercept=False)

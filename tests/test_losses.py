@@ -1,5 +1,7 @@
 """Every loss of the registry: finite differences, conjugates by brute force, extremes, labels."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -162,7 +164,7 @@ def test_conjugate_is_infinite_outside_its_domain(name, u, y):
         ("hinge", [-1.0], 1.0, -1.0),
         ("poisson", [0.0], 3.0, 0.0),
         ("poisson", [0.0], 0.0, 0.0),
-        ("poisson", [-3.0], 3.0, 3.0 - 3.0 * np.log(3.0)),
+        ("poisson", [-3.0], 3.0, 3.0 - 3.0 * math.log(3.0)),  # NumPy's log differs by CPU
     ],
 )
 def test_conjugate_at_the_border_of_its_domain(name, u, y, value):

@@ -4,7 +4,7 @@
 
 namespace fastsum::FASTSUM_LEVEL {
 
-inline constexpr int kRootSteps = 8;
+inline constexpr int kRootSteps = 60;
 inline constexpr double kRootError = 0.01;  // of the step: what a root may be wrong by
 
 // The best dual value of a row, its derivative; *curvature and *slope are l'' and l' at z.
