@@ -18,8 +18,8 @@ class Minimum:
 
     The slope never falls, so its sign says on which side the minimum lies. Newton steps, cut to a
     radius until both sides are known; then the middle of the bracket wherever Newton leaves it or
-    the Newton step before did not quarter the slope. Straight pieces have no curvature: there the tangents of both sides
-    meet in the next point, if the last one halved the bracket.
+    the Newton step before did not quarter the slope. Straight pieces have no curvature: there the
+    tangents of both sides meet in the next point, if the last one halved the bracket.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastsum.certificate import Certifier, FloatArray
+from fastsum.penalties import row_norms
 from fastsum.problem import Problem
 
 BESIDE = 1e-6  # of a kink
@@ -16,7 +17,7 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
     """The smallest alpha at which w = 0 minimises eq. (1), at the problem's l1_ratio.
 
     max_jk |(1/S) sum_i s_i l'(b_null)_ik x_ij| / l1_ratio, with the best intercept of the null
-    model: by eq. (5) its dual point is then optimal.
+    model: by eq. (5) its dual point is then optimal. A penalty of rows has the norm over k.
 
     Parameters
     ----------
@@ -34,7 +35,10 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
         at_zero = zip(range(problem.K), certifier.null.intercept, strict=True)
         slope = np.array([_least_slope(problem, b, float(z)) for b, z in at_zero])
     else:
-        slope = np.abs(certifier.gradient).max(axis=0)
+        slope = np.abs(certifier.gradient)
+        if problem.penalty.rows:
+            slope = row_norms(slope, problem.columns.n_outputs)
+        slope = slope.max(axis=0)
         slope = slope.reshape(problem.columns.n_problems, -1).max(axis=1)
     ratio = problem.penalty.l1_ratio
     top: FloatArray = np.where(slope > 0, np.inf, 0.0)

@@ -86,21 +86,27 @@ def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
         order = np.flatnonzero(s) if order is None else order[s[order] > 0]
     rewritten = _selected(rows, order, columns, n_threads)
     if order is None:
-        return Prepared(problem.on_rows(rewritten, None, s), columns, rows.n_cols)
+        return Prepared(problem.on_columns(rewritten, columns), columns, rows.n_cols)
     weight = None if s is None else s[order]
-    return Prepared(problem.on_rows(rewritten, order, weight), columns, rows.n_cols)
+    moved = problem.on_columns(rewritten, columns).on_rows(rewritten, order, weight)
+    return Prepared(moved, columns, rows.n_cols)
 
 
 def _in_use(problem: Problem, count: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Columns that hold values and that no bound on the slope of the loss proves to be 0, (d,)."""
     used: npt.NDArray[np.bool_] = count > 0
+    l1: Any
     l1, slope = float(problem.l1.min()), problem.loss.lipschitz
+    if problem.penalty.rows:  # a norm over the outputs
+        slope *= float(np.sqrt(problem.columns.n_outputs))
     if l1 == 0 or slope == np.inf:
         return used
     rows, s = problem.rows, problem.sample_weight
     mass = count if s is None else rows.column_mass(s)
     (block,) = rows.blocks
     largest = 1.0 if block.values is None else float(np.abs(block.values).max())
+    own = problem.penalty.own
+    l1 = l1 if own is None else l1 * own.factor
     idle = slope * largest * mass <= l1 * (1 - 1e-9) * problem.total_weight
     used &= ~idle
     if not used.any():

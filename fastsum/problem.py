@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import check_array
 
 from fastsum._core import _kernels
 from fastsum.columns import Columns
 from fastsum.data import Rows, as_rows, checksum
-from fastsum.losses import Loss, get_loss
-from fastsum.penalties import Penalty, make_penalty
+from fastsum.losses import Loss, SquaredRows, get_loss
+from fastsum.penalties import Penalty, make_own, make_penalty, row_norms, shrink, shrink_rows
+from fastsum.problem_parts import (
+    check_columns,
+    check_group,
+    check_labels,
+    check_offset,
+    check_weights,
+    columns_of,
+    read_labels,
+)
 
 FloatArray = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64] | slice
@@ -46,6 +55,18 @@ class Problem:
         s_i >= 0, not all 0; integer weights equal repeated rows. None means all ones.
     fit_intercept : bool, default=True
         Whether the unpenalised intercept b is free; it is 0 otherwise.
+    penalty_factor : array-like of shape (d,), default=None
+        f_j >= 0, which multiplies the penalty of feature j (docs/maths.md eq. 65); 0 leaves it
+        unpenalised. They are taken as they are, without the scaling to a mean of 1 of glmnet.
+        None means all ones.
+    lower, upper : float or array-like of shape (d,), default=None
+        Bounds of the coefficients of each feature, lower <= 0 <= upper; the intercept has none.
+        None means -inf and inf.
+    group : {"rows"}, default=None
+        "rows": the l1 norm is sum_j ||w_j||_2, w_j the coefficients of feature j in the coupled
+        outputs of a problem, so that features are in use for all outputs or for none (eq. 77). The
+        outputs are those of "multinomial", or the columns of y under "squared", which are one
+        problem then. None is a norm of each coefficient.
     columns : Columns, default=None
         Meaning of the K axis; made from y and the loss if None.
     offset : array-like of shape (n,) or (n, K), default=None
@@ -79,40 +100,38 @@ class Problem:
         l1_ratio: npt.ArrayLike = 0.0,
         sample_weight: npt.ArrayLike | None = None,
         fit_intercept: bool = True,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
+        group: str | None = None,
         columns: Columns | None = None,
         offset: npt.ArrayLike | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
-        if y is None:
-            raise ValueError("y is None; a Problem needs the label of each row")
-        labels = np.asarray(y)
-        if columns is None:  # else an estimator made and checked them
-            labels = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels.ravel()
-        if labels.ndim == 2 and fitted_loss.domain != "real":
-            raise ValueError(
-                f"y has {labels.shape[1]} columns; loss={loss!r} takes one column of labels, only "
-                "losses of real targets such as loss='squared' take several"
-            )
-        if labels.shape[0] != rows.n_rows:
-            raise ValueError(
-                f"y has {labels.shape[0]} values for the {rows.n_rows} rows of X; they must match"
-            )
-        weights = _check_weights(sample_weight, rows.n_rows)
+        labels = read_labels(y, fitted_loss, rows.n_rows, checked=columns is not None)
+        weights = check_weights(sample_weight, rows.n_rows)
         if columns is None:
             labels = fitted_loss.encode(labels)
-            _check_labels(labels, weights, fitted_loss)
-            columns = _columns_of(labels, fitted_loss)
-        _check_columns(labels, columns, fitted_loss)
-        object.__setattr__(self, "rows", rows)
-        object.__setattr__(self, "loss", fitted_loss)
-        object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "penalty", make_penalty(alpha, l1_ratio, columns.n_problems))
+            check_labels(labels, weights, fitted_loss)
+            columns = columns_of(labels, fitted_loss)
         labels = np.ascontiguousarray(labels, dtype=np.float64)
+        check_columns(labels, columns, fitted_loss)
         offsets = check_offset(offset, rows.n_rows, columns.width)
         if offsets is not None and fitted_loss.of_residual:
             labels, offsets = labels - offsets.reshape(labels.shape), None
+        if check_group(group, fitted_loss) and columns.targets == "multi":
+            # eq. (78): targets are offsets of the outputs of one problem
+            fitted_loss, offsets = SquaredRows(), -labels
+            columns, labels = Columns.coupled(columns.n_problems), np.zeros(rows.n_rows)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "loss", fitted_loss)
+        object.__setattr__(self, "columns", columns)
+        own = make_own(penalty_factor, lower, upper, rows.n_cols)
+        of_rows = group is not None and columns.n_outputs > 1
+        if of_rows and own is not None:
+            raise ValueError("penalty_factor and bounds cannot be combined with group='rows'")
+        penalty = make_penalty(alpha, l1_ratio, columns.n_problems)
+        object.__setattr__(self, "penalty", replace(penalty, own=own, rows=of_rows))
         object.__setattr__(self, "y", labels)
         object.__setattr__(self, "offset", offsets)
         object.__setattr__(self, "sample_weight", weights)
@@ -139,18 +158,35 @@ class Problem:
 
     def with_weights(self, sample_weight: FloatArray) -> Problem:
         """The same problem with other weights (n,); a weight of 0 holds a row out."""
-        weights = _check_weights(sample_weight, self.rows.n_rows)
+        weights = check_weights(sample_weight, self.rows.n_rows)
         if weights is not None and self.loss.domain == "real":
-            _check_labels(self.y, weights, self.loss)
+            check_labels(self.y, weights, self.loss)
         return self.on_rows(self.rows, None, weights)
 
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
-        """The same problem with another penalty."""
-        return self._changed(penalty=make_penalty(alpha, l1_ratio, self.columns.n_problems))
+        """The same problem with other strengths; factors and bounds stay."""
+        penalty = make_penalty(alpha, l1_ratio, self.columns.n_problems)
+        own, rows = self.penalty.own, self.penalty.rows
+        return self._changed(penalty=replace(penalty, own=own, rows=rows))
+
+    def with_ridge(self, kappa: FloatArray) -> Problem:
+        """The same problem with kappa / 2 ||w||^2 added, kappa (B,)."""
+        penalty = self.penalty
+        if penalty.own is not None:
+            return self._changed(penalty=replace(penalty, ridge=kappa))
+        alpha = penalty.alpha + kappa
+        ratio = np.divide(penalty.l1, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+        return self.with_penalty(alpha, ratio)
 
     def with_penalty_of(self, other: Problem) -> Problem:
         """The same problem with the penalty of another."""
         return self._changed(penalty=other.penalty)
+
+    def on_columns(self, rows: Rows, columns: npt.NDArray[np.int64]) -> Problem:
+        """The same problem on rows that hold some of the columns, in another order perhaps."""
+        own = self.penalty.own
+        penalty = self.penalty.with_own(None if own is None else own.take(columns))
+        return self._changed(rows=rows, penalty=penalty)
 
     def standing_for(self, sample_weight: FloatArray | None, total_weight: float) -> Problem:
         """The same with bounds on the weights, and on their sum, of several problems."""
@@ -203,7 +239,11 @@ class Problem:
 
     def penalty_value(self, W: npt.NDArray[Any]) -> FloatArray:
         """h of weights W (d + 1, K), whose last row is the intercept: (B,)."""
-        h = (self.l1 * np.abs(W[:-1]) + 0.5 * self.l2 * W[:-1] ** 2).sum(axis=0)
+        if self.penalty.rows:
+            norms = row_norms(W[:-1], self.columns.n_outputs)
+            of_rows: FloatArray = self.penalty.l1 * norms.sum(axis=0)
+            return of_rows + 0.5 * self.penalty.l2 * (norms**2).sum(axis=0)
+        h = (self.l1_each * np.abs(W[:-1]) + 0.5 * self.l2_each * W[:-1] ** 2).sum(axis=0)
         value: FloatArray = h.reshape(self.columns.n_problems, -1).sum(axis=1)
         return value
 
@@ -241,6 +281,43 @@ class Problem:
         """alpha (1 - l1_ratio) of each column, (K,)."""
         return np.repeat(self.penalty.l2, self.columns.n_outputs)
 
+    @cached_property
+    def l1_each(self) -> FloatArray:
+        """f_j alpha l1_ratio: (d, K), or (K,) where all features have the same."""
+        own = self.penalty.own
+        return self.l1 if own is None else own.factor[:, None] * self.l1
+
+    @cached_property
+    def l2_each(self) -> FloatArray:
+        """f_j alpha (1 - l1_ratio): (d, K), or (K,) where all features have the same."""
+        own = self.penalty.own
+        return self.l2 if own is None else own.factor[:, None] * self.l2
+
+    @cached_property
+    def mu(self) -> FloatArray:
+        """Strong convexity of the penalty of each column, (K,)."""
+        return np.repeat(self.penalty.mu, self.columns.n_outputs)
+
+    def shrink(self, v: npt.NDArray[Any], tau: npt.NDArray[Any] | float) -> npt.NDArray[Any]:
+        """prox_{tau h}(v) of coefficients v (d, K), eq. (4) and (66)."""
+        if self.penalty.rows:
+            return shrink_rows(v, tau, self.l1, self.l2, self.columns.n_outputs)
+        return self.within(shrink(v, tau, self.l1_each, self.l2_each))
+
+    def within(self, W: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Coefficients (d, K) moved into their bounds."""
+        own = self.penalty.own
+        return W if own is None else own.clip(W)
+
+    @cached_property
+    def certified(self) -> npt.NDArray[np.bool_]:
+        """Problems whose gap can be known, (B,): a dual point makes every h_j* finite."""
+        own, alpha = self.penalty.own, self.penalty.alpha
+        if own is None:
+            return alpha > 0
+        boxed = np.isfinite(own.lower) & np.isfinite(own.upper)
+        return np.asarray(((alpha > 0) & ~own.loose.any()) | boxed.all())
+
     def data_fingerprint(self) -> int:
         """Checksum of all but the penalty: equal for equal X, y, weights, loss and intercept."""
         crc = checksum(self.y, self.rows.checksum())
@@ -259,83 +336,12 @@ class Problem:
         axis = "" if self.K == 1 else f", {self.columns}"
         weights = "" if self.sample_weight is None else ", weighted"
         weights += "" if self.offset is None else ", offset"
+        own = self.penalty.own
+        shown += ", penalty_factor" if own is not None and own.scaled else ""
+        shown += ", bounds" if self.penalty.bounded else ""
+        shown += ", group=rows" if self.penalty.rows else ""
         param = "" if self.loss.param is None else f", loss_param={self.loss.param:.4g}"
         return (
             f"Problem({self.rows!r}, loss={self.loss.name}{param}, penalty={self.penalty.name} "
             f"({shown}), fit_intercept={self.fit_intercept}{weights}{axis})"
         )
-
-
-def _columns_of(labels: FloatArray, loss: Loss) -> Columns:
-    if labels.ndim == 2:
-        return Columns.multi_target(labels.shape[1])
-    if loss.coupled:
-        return Columns.coupled(int(labels.max()) + 1)
-    return Columns()
-
-
-def _check_columns(labels: npt.NDArray[Any], columns: Columns, loss: Loss) -> None:
-    """What the kernels read through the columns must be there."""
-    shape = (len(labels), columns.n_problems) if columns.targets == "multi" else (len(labels),)
-    if labels.shape != shape:
-        raise ValueError(f"y has shape {labels.shape}; {columns} needs {shape}")
-    if not np.isfinite(labels).all():
-        raise ValueError("y holds NaN or infinity")
-    if loss.coupled and not ((labels >= 0) & (labels < columns.n_outputs)).all():
-        raise ValueError(f"y must hold class codes in [0, {columns.n_outputs}) for {columns}")
-
-
-def _check_labels(labels: FloatArray, weights: FloatArray | None, loss: Loss) -> None:
-    """Without rows of every class, or without a count, an intercept would run to infinity."""
-    present = labels if weights is None else labels[weights > 0]
-    if lacking := loss.lacking(present):
-        raise ValueError(lacking)
-    found = np.unique(present) if loss.domain == "class" else present
-    if loss.domain == "class" and found.size <= labels.max():
-        absent = np.setdiff1d(np.arange(min(labels.max(), found.size + 5)), found)[:5]
-        raise ValueError(
-            f"classes {absent.astype(int).tolist()} of y have no row with a positive weight (its "
-            f"labels go up to {labels.max():g}); renumber the classes without gaps, for example "
-            "with numpy.unique(y, return_inverse=True)"
-        )
-
-
-def check_offset(offset: npt.ArrayLike | None, n_rows: int, width: int) -> FloatArray | None:
-    """The offset as (n, K) float64; None for one that is None or 0."""
-    if offset is None:
-        return None
-    try:
-        given = np.asarray(offset, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError("offset must hold numbers, one a row or one a row and column") from None
-    if given.shape not in ((n_rows,), (n_rows, 1), (n_rows, width)):
-        raise ValueError(
-            f"offset has shape {given.shape} for {n_rows} rows and {width} columns of margins; it "
-            f"must be ({n_rows},) or ({n_rows}, {width})"
-        )
-    if not np.isfinite(given).all():
-        raise ValueError("offset holds NaN or infinity")
-    if not given.any():
-        return None
-    return np.ascontiguousarray(np.broadcast_to(given.reshape(n_rows, -1), (n_rows, width)))
-
-
-def _check_weights(sample_weight: npt.ArrayLike | None, n_rows: int) -> FloatArray | None:
-    if sample_weight is None:
-        return None
-    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n_rows, float(weights))
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape} for {n_rows} rows; give one weight a row"
-        )
-    if not np.isfinite(weights).all():
-        raise ValueError("sample_weight holds NaN or infinity; weights must be finite")
-    if (weights < 0).any():
-        raise ValueError("sample_weight holds negative values; weights must be >= 0")
-    if not np.isfinite(weights.sum()):
-        raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
-    if not weights.any():
-        raise ValueError("sample_weight is zero for all rows; give at least one row a weight")
-    return weights

@@ -1,5 +1,6 @@
 // Cyclic coordinate descent on a quadratic with an elastic net penalty,
 //     min over x   g' (x - x0) + (x - x0)' H (x - x0) / 2 + sum_j [l1 |x_j| + l2 / 2 x_j^2],
+// or the h_j of eq. (65) in place of that sum,
 // for H that is stored (gram_descent), that is A' diag(c) A, less what a free intercept takes
 // (column_descent), or that of outputs coupled by softmax (coupled_descent). Between full sweeps the non-zero coordinates are swept until they settle
 // (Friedman, Hastie, Tibshirani 2010; Yuan, Ho, Lin 2012).
@@ -15,9 +16,35 @@ namespace fastsum::FASTSUM_LEVEL {
 inline constexpr int64_t kInnerSweeps = 20;
 inline constexpr double kSettled = 0.05;  // of the gain of the first inner sweep
 
+// The same as quadratic_gap where coordinates have penalties of their own, eq. (68).
+inline double quadratic_gap_of_own(const DescentArgs& a, const OwnPenalty<double>* own) {
+  double top = 1;
+  for (int64_t j = 0; j < a.p; ++j) {
+    const bool held = (a.q[j] < 0 ? own[j].upper : -own[j].lower) < HUGE_VAL;
+    const double l1 = own[j].factor * a.l1, size = std::fabs(a.q[j]);
+    if (!held && l1 > 0 && size > top * l1) top = size / l1;
+  }
+  const double c = top > 1 ? (1 - 4e-16) / top : 1.0;
+  double scaled = 0.5 * (1 - c) * (1 - c) * a.size, plain = 0;
+  for (int64_t j = 0; j < a.p; ++j) {
+    const OwnPenalty<double>& h = own[j];
+    if (h.factor == 0 && (a.q[j] < 0 ? h.upper : -h.lower) == HUGE_VAL) {
+      // nothing penalises it: no dual point, but about what a step of its own would gain
+      const double gain = a.diagonal[j] > 0 ? 0.5 * a.q[j] * a.q[j] / a.diagonal[j] : 0.0;
+      scaled += gain;
+      plain += gain;
+      continue;
+    }
+    scaled += fenchel_young(a.x[j], -c * a.q[j], a.l1, a.l2, h);
+    plain += fenchel_young(a.x[j], -a.q[j], a.l1, a.l2, h);
+  }
+  return plain < scaled ? plain : scaled;
+}
+
 // Duality gap of the quadratic at x with gradient q of its smooth part: the gap of a least squares
 // problem whose residuals have the mean square `size` (docs/maths.md eq. 5 and 6).
 inline double quadratic_gap(const DescentArgs& a) {
+  if (a.own) return quadratic_gap_of_own(a, reinterpret_cast<const OwnPenalty<double>*>(a.own));
   double top = 0;
   for (int64_t j = 0; j < a.p; ++j) top = std::fabs(a.q[j]) > top ? std::fabs(a.q[j]) : top;
   const double c = top > a.l1 ? a.l1 * (1 - 4e-16) / top : 1.0;
@@ -31,17 +58,21 @@ inline double quadratic_gap(const DescentArgs& a) {
 // Moves coordinate j to its minimiser; what that gains.
 template <class Model>
 inline double move(Model& model, DescentArgs& a, int64_t j) {
-  const double h = a.diagonal[j] + a.l2, x = a.x[j];
+  const OwnPenalty<double>* own =
+    a.own ? reinterpret_cast<const OwnPenalty<double>*>(a.own) + j : nullptr;
+  const double l1 = own ? own->factor * a.l1 : a.l1, l2 = own ? own->factor * a.l2 : a.l2;
+  const double h = a.diagonal[j] + l2, x = a.x[j];
   const double q = a.q[j] = model.gradient(j);
-  const bool inside = std::fabs(q) <= a.l1;  // without curvature x is of use to the penalty only
+  const bool inside = std::fabs(q) <= l1;  // without curvature x is of use to the penalty only
   if (inside ? x == 0 : !(h > 0)) return 0;
-  const double to = h > 0 ? prox(h * x - q - a.l2 * x, a.l1, 0.0) / h : 0.0;
+  double to = h > 0 ? prox(h * x - q - l2 * x, l1, 0.0) / h : 0.0;
+  if (own) to = clip(to, own->lower, own->upper);
   const double step = to - x;
   if (step == 0) return 0;
   a.x[j] = to;
   a.size += step * (2 * q + a.diagonal[j] * step);
   model.add(j, step);
-  return h > 0 ? 0.5 * h * step * step : q * x + a.l1 * std::fabs(x);
+  return h > 0 ? 0.5 * h * step * step : q * x + l1 * std::fabs(x);
 }
 
 // Sweeps until the gap is at most `target`, a full sweep gains too little, or `most` are made.

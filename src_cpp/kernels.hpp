@@ -62,12 +62,13 @@ struct Kernels {
                         const int32_t* place, const int64_t* indptr, int32_t* indices, void* values,
                         int32_t dtype, int32_t n_threads);
 
-  // For W and v (n_cols, K), strengths l1, l2 and dual scaling c, all (K,):
+  // For W and v (n_cols, K), strengths l1, l2 and dual scaling c, all (K,), and f_j, lower_j and
+  // upper_j of eq. (65), (n_cols, 3) or null:
   // value_k += h(w), gap_k += h(w) + h*(c v) - c w v, subgradient_k += squared distance of v to
   // the subdifferential of h at w.
   Status (*penalty_terms)(int32_t dtype, int64_t n_cols, int64_t K, const void* W, const double* v,
-                          const double* l1, const double* l2, const double* c, double* value,
-                          double* gap, double* subgradient);
+                          const double* l1, const double* l2, const double* own, const double* c,
+                          double* value, double* gap, double* subgradient);
 
   // Working sets, sparse storages only: column j of X is column place[j] of the copy, none where
   // that is negative. counts_i <- stored values that row i keeps; then indices, ascending in each
@@ -92,6 +93,8 @@ struct Kernels {
   // Exact pivots on the same (pivots.hpp): at most `cap` active coordinates; work (cap^2 + 5 cap +
   // 2 p,); a.sweeps counts them.
   Status (*gram_pivots)(const double* H, DescentArgs* a, double* work, int64_t cap);
+  // Block coordinate descent on rows of coefficients (row_descent.hpp), H (p, p) stored.
+  Status (*row_descent)(const double* H, RowDescentArgs* a);
   Status (*column_descent)(const RowBlock* columns, const double* g, const double* c,
                            const double* mean, double* r, DescentArgs* a);
   // The same for outputs coupled by softmax, where a.q is as last seen too.
@@ -128,9 +131,10 @@ const char* solver_name(int32_t id) noexcept;
 void loss_point(int32_t id, double param, int32_t what, const double* z, double y, int64_t C,
                 double* out) noexcept;
 
-// The penalty h(w) = l1 |w| + l2 / 2 w^2 of one coefficient, for the tests and for scalars in
-// Python: what = 0 value, 1 conjugate, 2 prox with step t.
-double penalty_point(int32_t what, double x, double l1, double l2, double t) noexcept;
+// The penalty of one coefficient, for the tests and for scalars in Python: what = 0 value, 1
+// conjugate, 2 prox with step t. own: f, lower and upper of eq. (65), or null.
+double penalty_point(int32_t what, double x, double l1, double l2, const double* own,
+                     double t) noexcept;
 
 // Structure of a CSR block before any kernel sees it.
 struct CsrFault {

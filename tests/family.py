@@ -43,6 +43,7 @@ def recorded_run(name, problem, sampling, monkeypatch, store=True, n_passes=N_PA
         method.sampler.draw = listen
     rng = np.random.default_rng(0)
     start = rng.standard_normal((problem.rows.n_cols + 1, problem.K)).astype(problem.dtype) / 4
+    start[:-1] = problem.within(start[:-1])
     if not problem.fit_intercept:
         start[-1] = 0
     state = method.start(start.copy(), np.random.default_rng(1))

@@ -23,7 +23,7 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "certificate", "margin_size", "sampling", "null_model"},
+    {"problem", "problem_parts", "certificate", "margin_size", "sampling", "null_model"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"threads"},
@@ -42,6 +42,7 @@ SIBLINGS = {
     "model_selection": {"linear_model"},  # whose fits it makes together
     "null_model": {"problem", "certificate"},  # which it certifies
     "plot": {"model_selection"},  # whose results it reads
+    "problem": {"problem_parts"},  # what it checks
     "sampling": {"problem"},  # what is sampled
 }
 

@@ -274,10 +274,10 @@ def loss_gap(Task task, z, b, u, scale, out, work, int32_t n_threads):
         begin = end
 
 
-def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):
+def penalty_terms(W, v, l1, l2, own, scale, value, gap, subgradient):
     """Adds, per column, h(w), its Fenchel-Young gap at scale * v and the squared subgradient.
 
-    W (d + 1, K) float32 or float64, v (d, K) and the (K,) arrays float64.
+    W (d + 1, K) float32 or float64, v (d, K), own (d, 3) or None and the (K,) arrays float64.
     """
     cdef int64_t d = v.shape[0], K = v.shape[1]
     cdef int32_t dtype = c.kFloat64 if W.itemsize == 8 else c.kFloat32
@@ -285,26 +285,29 @@ def penalty_terms(W, v, l1, l2, scale, value, gap, subgradient):
     cdef const double* v_ = <const double*>address(v, 8 * d * K)
     cdef const double* l1_ = <const double*>address(l1, 8 * K)
     cdef const double* l2_ = <const double*>address(l2, 8 * K)
+    cdef const double* own_ = <const double*>address(own, 24 * d)
     cdef const double* c_ = <const double*>address(scale, 8 * K)
     cdef double* value_ = <double*>address(value, 8 * K, True)
     cdef double* gap_ = <double*>address(gap, 8 * K, True)
     cdef double* sub_ = <double*>address(subgradient, 8 * K, True)
     cdef c.Status status
     with nogil:
-        status = kernels().penalty_terms(dtype, d, K, w, v_, l1_, l2_, c_, value_, gap_, sub_)
+        status = kernels().penalty_terms(dtype, d, K, w, v_, l1_, l2_, own_, c_, value_, gap_,
+                                         sub_)
     raise_for(status)
 
 
 def steps(int32_t solver, Block block, Task task, int64_t first_row, order, double total_weight,
-          q, double q_uniform, density, scale, double intercept_curvature, step, l1, l2,
-          tuple vectors, tuple tables, work, tuple parameters=(), tuple sequences=(), visits=None,
-          int64_t time=0, int32_t n_threads=1, tuple per_row=()):
+          q, double q_uniform, density, scale, double intercept_curvature, step, l1, l2, own,
+          ridge, row_l1, row_l2, tuple vectors, tuple tables, work, tuple parameters=(), tuple sequences=(),
+          visits=None, int64_t time=0, int32_t n_threads=1, tuple per_row=()):
     """Steps of solver number `solver` on the rows `order` (int64) of the block.
 
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
     in the order of the solver's header; q (n,) float64 or None; density and scale (d,) or None,
-    step, l1 and l2 (K,) of the block's dtype; work (10 K,) float64; a vector or table may be None
-    if the solver allows it. parameters (K,) and sequences of any size, float64, are read only;
+    step, l1, l2 and ridge (K,), own (d, 3) or None, row_l1 and row_l2 (K,) or None of the block's
+    dtype; work (10 K,) float64; a vector or table may be None if the solver allows it. parameters
+    (K,) and sequences of any size, float64, are read only;
     visits (d,) int64 and `time`, the steps made before, belong to lazy updates; per_row (n,)
     float64 is read only. Solvers that have several threads make them in n_threads parts, each with
     10 K of work. The kernel is called once where there are no rows.
@@ -329,6 +332,10 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
     a.step = address(step, width * K)
     a.l1 = address(l1, width * K)
     a.l2 = address(l2, width * K)
+    a.own = address(own, 3 * width * d)
+    a.ridge = address(ridge, width * K)
+    a.row_l1 = address(row_l1, width * K)
+    a.row_l2 = address(row_l2, width * K)
     for slot in range(len(vectors)):
         a.vectors[slot] = address(vectors[slot], width * (d + 1) * K, True)
     for slot in range(len(tables)):

@@ -33,9 +33,17 @@ def loss_point(int32_t loss, double param, int32_t what, double[::1] z, double y
     c.loss_point(loss, param, what, &z[0], y, C, &out[0])
 
 
-def penalty_point(int32_t what, double x, double l1, double l2, double t):
-    """One coefficient's penalty: what = 0 value, 1 conjugate, 2 prox with step t."""
-    return c.penalty_point(what, x, l1, l2, t)
+def penalty_point(int32_t what, double x, double l1, double l2, double[::1] own, double t):
+    """One coefficient's penalty: what = 0 value, 1 conjugate, 2 prox with step t.
+
+    own: factor, lower and upper, or None.
+    """
+    if own is not None and own.shape[0] != 3:
+        raise ValueError("own must be factor, lower and upper")
+    cdef const double* own_ = NULL
+    if own is not None:
+        own_ = &own[0]
+    return c.penalty_point(what, x, l1, l2, own_, t)
 
 
 def cpu_level():

@@ -27,11 +27,29 @@ def add_gram(
     work: Array | None,
     n_threads: int,
 ) -> None: ...
+def row_descent(
+    H: Array,
+    x: Array,
+    q: Array,
+    l1: float,
+    l2: float,
+    target: float,
+    most: int,
+    work: Array,
+) -> int: ...
 
 class Descent:
     size: float
     def __init__(
-        self, l1: float, l2: float, diagonal: Array, x: Array, q: Array, size: float, active: Array
+        self,
+        l1: float,
+        l2: float,
+        diagonal: Array,
+        x: Array,
+        q: Array,
+        size: float,
+        active: Array,
+        own: Array | None = None,
     ) -> None: ...
     def on_gram(self, H: Array, target: float, share: float, most: int) -> tuple[float, int]: ...
     def pivots(

@@ -77,24 +77,45 @@ def add_gram(Block block, place, weight, int64_t first, H, work, int32_t n_threa
         kernels().mirror(p, first, out, n_threads)
 
 
+def row_descent(H, x, q, double l1, double l2, double target, int64_t most, work):
+    """Sweeps made of block descent on rows x (p, C), gradient q (p, C), both changed in place.
+
+    H (p, p) of the quadratic of each output; work (C,). Ends when a sweep gains `target` or less.
+    """
+    cdef c.RowDescentArgs a
+    cdef const double* H_
+    a.p, a.C = x.shape[0], x.shape[1]
+    H_ = <const double*>address(H, 8 * a.p * a.p)
+    a.l1, a.l2, a.target, a.most, a.sweeps = l1, l2, target, most, 0
+    a.x = <double*>address(x, 8 * a.p * a.C, True)
+    a.q = <double*>address(q, 8 * a.p * a.C, True)
+    a.work = <double*>address(work, 8 * a.C, True)
+    with nogil:
+        kernels().row_descent(H_, &a)
+    PyErr_CheckSignals()
+    return a.sweeps
+
+
 cdef class Descent:
     """Coordinate descent on a quadratic with l1 and l2 (src_cpp/descent.hpp).
 
     x, q and diagonal (p,) float64; x and q are changed in place. `size` is the mean square of the
-    residuals behind the quadratic and follows x.
+    residuals behind the quadratic and follows x. own (p, 3) float64: factor, lower and upper of
+    each coordinate, for all but `pivots`.
     """
     cdef c.DescentArgs raw
     cdef object arrays
 
-    def __init__(self, double l1, double l2, diagonal, x, q, double size, active):
+    def __init__(self, double l1, double l2, diagonal, x, q, double size, active, own=None):
         memset(&self.raw, 0, sizeof(self.raw))
-        self.arrays = (diagonal, x, q, active)
+        self.arrays = (diagonal, x, q, active, own)
         self.raw.p = x.shape[0]
         self.raw.l1, self.raw.l2, self.raw.size = l1, l2, size
         self.raw.diagonal = <const double*>address(diagonal, 8 * self.raw.p)
         self.raw.x = <double*>address(x, 8 * self.raw.p, True)
         self.raw.q = <double*>address(q, 8 * self.raw.p, True)
         self.raw.active = <int32_t*>address(active, 4 * self.raw.p, True)
+        self.raw.own = <const double*>address(own, 24 * self.raw.p)
 
     @property
     def size(self):

@@ -46,6 +46,10 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const void* step
         const void* l1
         const void* l2
+        const void* own
+        const void* ridge
+        const void* row_l1
+        const void* row_l2
         void* vectors[8]
         void* tables[4]
         double* work
@@ -59,6 +63,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
     cdef struct DescentArgs:
         int64_t p
         double l1, l2
+        const double* own
         const double* diagonal
         double* x
         double* q
@@ -68,6 +73,16 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         int64_t most
         int32_t* active
         double gap
+        int64_t sweeps
+
+    cdef struct RowDescentArgs:
+        int64_t p, C
+        double l1, l2
+        double* x
+        double* q
+        double target
+        int64_t most
+        double* work
         int64_t sweeps
 
     cdef struct CoupledArgs:
@@ -126,8 +141,8 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*gather_rows)(const RowBlock*, const int64_t*, int64_t, const int32_t*,
                               const int64_t*, int32_t*, void*, int32_t, int32_t) noexcept nogil
         Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,
-                                const double*, const double*, const double*, double*, double*,
-                                double*) noexcept nogil
+                                const double*, const double*, const double*, const double*,
+                                double*, double*, double*) noexcept nogil
         Status (*count_selected)(const RowBlock*, const int32_t*, int64_t*, int32_t) noexcept nogil
         Status (*gather_columns)(const RowBlock*, const int32_t*, const int64_t*, int32_t*, void*,
                                  int32_t) noexcept nogil
@@ -136,6 +151,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*mirror)(int64_t, int64_t, double*, int32_t) noexcept nogil
         Status (*gram_descent)(const double*, DescentArgs*) noexcept nogil
         Status (*gram_pivots)(const double*, DescentArgs*, double*, int64_t) noexcept nogil
+        Status (*row_descent)(const double*, RowDescentArgs*) noexcept nogil
         Status (*column_descent)(const RowBlock*, const double*, const double*, const double*,
                                  double*, DescentArgs*) noexcept nogil
         Status (*coupled_descent)(const RowBlock*, const double*, const CoupledArgs*,
@@ -156,7 +172,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
     int32_t num_solvers()
     const char* solver_name(int32_t)
     void loss_point(int32_t, double, int32_t, const double*, double, int64_t, double*)
-    double penalty_point(int32_t, double, double, double, double)
+    double penalty_point(int32_t, double, double, double, const double*, double)
 
     cdef struct CsrFault:
         int32_t kind

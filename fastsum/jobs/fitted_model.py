@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
 
 from fastsum.losses import LOSSES
-from fastsum.problem import check_offset
+from fastsum.problem_parts import check_offset
 
 from ._twins import sklearn_twin
 

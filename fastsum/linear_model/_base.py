@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastsum.data import Rows, as_rows
-from fastsum.problem import Problem, check_offset
+from fastsum.problem import Problem
+from fastsum.problem_parts import check_offset
 from fastsum.result import Result
 from fastsum.sampling import KINDS
 from fastsum.solvers import solve

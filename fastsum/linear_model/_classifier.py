@@ -23,7 +23,8 @@ from fastsum.linear_model._base import (
     FiniteSumEstimator,
 )
 from fastsum.losses import LOSSES
-from fastsum.problem import FloatArray, Problem, check_offset
+from fastsum.problem import FloatArray, Problem
+from fastsum.problem_parts import check_offset
 from fastsum.result import Result
 
 CLASSIFICATION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain != "real")
@@ -176,6 +177,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             l1_ratio=l1_ratio,
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
+            group=getattr(self, "group", None),
             columns=columns,
             offset=offset,
         )

@@ -91,8 +91,13 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             l1_ratio=l1_ratio,
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
+            group=self._group(),
             offset=offset,
         )
+
+    def _group(self) -> str | None:
+        """Of the penalty: see `Problem`."""
+        return getattr(self, "group", None)
 
     def _weights_on(self, train: Array, y: Array, weights: Array | None) -> Array | None:
         """Weights of all rows in a fit on the rows `train`."""

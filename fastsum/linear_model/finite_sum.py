@@ -22,6 +22,7 @@ class FiniteSumClassifier(SolverClassifier):
     <p:solver>
     <p:alpha>
     <p:l1_ratio>
+    <p:group>
     <p:loss_param_classifier>
     <p:fit_intercept>
     <p:tol>
@@ -60,6 +61,7 @@ class FiniteSumClassifier(SolverClassifier):
     _parameter_constraints: ClassVar[Constraints] = {
         **SolverClassifier._parameter_constraints,
         "solver": [StrOptions(set(SOLVER_NAMES))],
+        "group": [StrOptions({"rows"}), None],
     }
 
     def __init__(
@@ -69,6 +71,7 @@ class FiniteSumClassifier(SolverClassifier):
         solver: str = "auto",
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
+        group: str | None = None,
         loss_param: float | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-4,
@@ -98,6 +101,7 @@ class FiniteSumClassifier(SolverClassifier):
             step_size=step_size,
         )
         self.solver = solver
+        self.group = group
 
 
 @documented
@@ -110,6 +114,7 @@ class FiniteSumRegressor(SolverRegressor):
     <p:solver>
     <p:alpha>
     <p:l1_ratio>
+    <p:group>
     <p:loss_param_regressor>
     <p:fit_intercept>
     <p:tol>
@@ -148,6 +153,7 @@ class FiniteSumRegressor(SolverRegressor):
     _parameter_constraints: ClassVar[Constraints] = {
         **SolverRegressor._parameter_constraints,
         "solver": [StrOptions(set(SOLVER_NAMES))],
+        "group": [StrOptions({"rows"}), None],
     }
 
     def __init__(
@@ -157,6 +163,7 @@ class FiniteSumRegressor(SolverRegressor):
         solver: str = "auto",
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
+        group: str | None = None,
         loss_param: float | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-4,
@@ -184,3 +191,4 @@ class FiniteSumRegressor(SolverRegressor):
             step_size=step_size,
         )
         self.solver = solver
+        self.group = group

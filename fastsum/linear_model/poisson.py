@@ -14,7 +14,7 @@ from fastsum.data import Rows
 from fastsum.linear_model._base import NON_NEGATIVE, SHARED_CONSTRAINTS, Array, Constraints
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._regressor import LinearRegressor
-from fastsum.problem import check_offset
+from fastsum.problem_parts import check_offset
 from fastsum.solvers._registry import SOLVER_NAMES
 
 

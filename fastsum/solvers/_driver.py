@@ -64,7 +64,8 @@ class Run:
         self.certificate = certifier.null
         # a perfect null model leaves the rounding of y, squared
         rounding = 1e3 * float(np.finfo(problem.dtype).eps) ** 2
-        self.reference = certifier.null.objective + rounding * float(np.mean(problem.y**2))
+        size = problem.y if problem.offset is None else problem.offset
+        self.reference = certifier.null.objective + rounding * float(np.mean(size**2))
         if state["slowed"]:
             method.slow_down(0.5 ** state["slowed"])
 
@@ -160,6 +161,7 @@ class Run:
                 break
         if not moved and self.state.get("kept", 0) == DEPTH + 1:
             ahead = extrapolate(self.state["history"], self.problem.columns)
+            ahead[:-1] = self.problem.within(ahead[:-1])
             moved, status = self._move("extrapolation", ahead)
         return status
 
@@ -199,6 +201,8 @@ class Run:
 
     def _certify(self) -> Status | None:
         """Certificate of the current point; a status if the fit is over."""
+        W = self.state["weights"]
+        W[:-1] = self.problem.within(W[:-1])  # means of points are within bounds but for rounding
         certificate = self.certifier(self.state["weights"])
         if (dual := self.method.dual(self.state)) is not None:
             lent, W = (dual, np.zeros_like(certificate.gap)), self.state["weights"]
@@ -243,7 +247,7 @@ class Run:
         rounding of the objective, and the coefficients gain digits with it.
         """
         c = self.certificate
-        merit = np.where(self.problem.penalty.alpha > 0, c.own_gap, c.subgradient**2)
+        merit = np.where(self.problem.certified, c.own_gap, c.subgradient**2)
         gained = merit < 0.1 * self.state["merit"]
         self.state["merit"] = np.where(gained, merit, self.state["merit"])
         self.state["stalled"] = 0 if gained.any() else self.state["stalled"] + 1
@@ -253,7 +257,7 @@ class Run:
     def _reached(self) -> Status | None:
         """The status if the last certificate is within tol or at the floor, for all problems."""
         certificate, null = self.certificate, self.certifier.null
-        penalised = self.problem.penalty.alpha > 0
+        penalised = self.problem.certified
         flat = certificate.subgradient <= self.tol * null.subgradient
         close = np.isfinite(certificate.gap) & (certificate.gap <= self.target())
         if np.where(penalised, close, flat).all():

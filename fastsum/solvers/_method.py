@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels, _registry
+from fastsum.penalties import shrink
 from fastsum.problem import Problem
 from fastsum.sampling import Order, Sampler, rng_from_state, rng_state
 
@@ -47,6 +48,15 @@ class Method(ABC):
     reaches: ClassVar[float] = 1e-10  # a relative gap that it reaches without a long wait
     takes_step: ClassVar[bool] = True  # whether step_size means something to it
     options: ClassVar[Mapping[str, object]] = {}  # settings of its own and their defaults
+
+    serves_rows: ClassVar[bool] = False  # whether its own steps serve a penalty of rows
+
+    @classmethod
+    def lacking(cls, problem: Problem) -> str:
+        """`missing`, and what every method that does not say otherwise lacks."""
+        if problem.penalty.rows and not vars(cls).get("serves_rows", False):
+            return "its penalty is of rows of coefficients (group='rows')"
+        return cls.missing(problem)
 
     @abstractmethod
     def __init__(
@@ -142,6 +152,17 @@ class PerSampleMethod(Method):
         self.step = np.full(problem.K, min(self.gamma, most), dtype=dtype)
         self.l1 = np.minimum(problem.l1, most).astype(dtype)
         self.l2 = np.minimum(problem.l2, most).astype(dtype)
+        own = problem.penalty.own
+        self.own = None if own is None else own.packed_as(dtype)
+        self.row_l1 = self.row_l2 = None  # of a penalty of rows, beside which l1 and l2 are 0
+        if problem.penalty.rows:
+            self.row_l1, self.row_l2 = self.l1, self.l2
+            self.l1, self.l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
+        extra = problem.penalty.ridge
+        self.ridge = np.zeros(problem.K, dtype=dtype)  # of all features, beside their own l2
+        if extra is not None:
+            self.ridge += np.repeat(extra, problem.columns.n_outputs).astype(dtype)
+        self.mu = np.minimum(problem.mu, most).astype(dtype)  # strong convexity of the penalty
         self.density = self._density(dtype) if rows.sparse else None
         self._work = np.empty(10 * problem.K * (n_threads if self.threaded else 1))
         self._rng_mark: npt.NDArray[np.uint64] | None = None
@@ -153,6 +174,29 @@ class PerSampleMethod(Method):
         if self.sampler.p is None:
             mass /= self.sampler.n_active
         return np.divide(1.0, mass, out=np.zeros_like(mass), where=mass > 0).astype(dtype)
+
+    def take_out_mu(self) -> None:
+        """Leaves what all features share of the l2 penalty to the method itself."""
+        if self.own is None:
+            self.l2[...] = 0.0
+        else:
+            self.ridge[...] -= self.mu
+
+    def shrink(self, v: Weights, tau: npt.NDArray[Any]) -> Weights:
+        """prox_{tau h}(v) of coefficients v (d, K), less what was taken out; tau (K,)."""
+        return self.problem.within(shrink(v, tau, *self._strengths()))
+
+    def best(self, v: Weights, rho: npt.NDArray[Any]) -> Weights:
+        """argmin_w h(w) + rho / 2 w^2 - v w of v (d, K), rho (K,)."""
+        l1, l2 = self._strengths()
+        return self.problem.within(shrink(v, 1.0, l1, 0 * l2) / (l2 + rho))
+
+    def _strengths(self) -> tuple[Weights, Weights]:
+        """The l1 and l2 of each coefficient, less what was taken out: (d, K), or (K,)."""
+        if self.own is None:
+            return self.l1, self.l2
+        factor = self.own[:, :1]
+        return factor * self.l1, factor * self.l2 + self.ridge
 
     def slow_down(self, factor: float) -> None:
         """Shorter steps, and no runs of neighbouring rows."""
@@ -219,6 +263,10 @@ class PerSampleMethod(Method):
             self.step,
             self.l1,
             self.l2,
+            self.own,
+            self.ridge,
+            self.row_l1,
+            self.row_l2,
             tuple(state.get(name) for name in self.vectors),
             tuple(state.get(name) for name in self.tables),
             self._work,

@@ -41,7 +41,7 @@ class ProximalPointMethod(PerSampleMethod):
         n = self.sampler.n_active
         self.hardest = self.step_share / self.theory  # max_i q_i L_i, eq. (15)
         self.kappa = self._kappa(self.hardest / n)
-        self.sigma = problem.l2 + self.kappa
+        self.sigma = problem.mu + self.kappa
         L = max(problem.loss.curvature, SMALLEST)
         c2 = self.intercept_curvature if problem.fit_intercept else 1.0
         self.rho = np.minimum(self.sigma / c2, L / n)
@@ -49,7 +49,7 @@ class ProximalPointMethod(PerSampleMethod):
 
     def _kappa(self, even: float) -> FloatArray:
         """kappa (K,); with `even` a subproblem without l2 has L / kappa = n."""
-        return np.where(self.problem.l2 > 0, 0.0, even)
+        return np.where(self.problem.mu > 0, 0.0, even)
 
     def _inner(self) -> int:
         """Passes between two centres: fewer are faster than more, in every experiment."""
@@ -141,7 +141,7 @@ class AcceleratedCenters(ProximalPointMethod):
         state["momentum"] = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t**2))
         state["previous"] = x.copy()
         beta = np.where(
-            self.problem.penalty.l2 > 0, self._momentum(), (t - 1.0) / state["momentum"]
+            self.problem.penalty.mu > 0, self._momentum(), (t - 1.0) / state["momentum"]
         )
         y: Weights = (x + np.repeat(beta, C) * change).astype(x.dtype)
         return y

@@ -14,7 +14,7 @@ from fastsum.solvers._method import State, Weights
 Init = Result | State | tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
-KEYS = {"weights", "solver", "data", "passes", "alpha", "l1_ratio", "dual"}
+KEYS = {"weights", "solver", "data", "passes", "alpha", "l1_ratio", "own", "dual"}
 
 
 def seal(state: State, problem: Problem, solver: str, dual: npt.NDArray[np.float64]) -> None:
@@ -22,7 +22,14 @@ def seal(state: State, problem: Problem, solver: str, dual: npt.NDArray[np.float
     state["solver"] = solver
     state["data"] = problem.data_fingerprint()
     state["alpha"], state["l1_ratio"] = problem.penalty.alpha, problem.penalty.l1_ratio
+    state["own"] = _own(problem)
     state["dual"] = dual
+
+
+def _own(problem: Problem) -> int:
+    """Fingerprint of the factors and bounds of the features, or of rows; 0 for none."""
+    own = problem.penalty.own
+    return int(problem.penalty.rows) if own is None else own.fingerprint()
 
 
 def known_dual(state: State, problem: Problem) -> npt.NDArray[np.float64] | None:
@@ -30,13 +37,14 @@ def known_dual(state: State, problem: Problem) -> npt.NDArray[np.float64] | None
     same = np.array_equal(state["alpha"], problem.penalty.alpha) and np.array_equal(
         state["l1_ratio"], problem.penalty.l1_ratio
     )
-    return state["dual"] if same else None
+    return state["dual"] if same and state["own"] == _own(problem) else None
 
 
 def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
     """A copy of the state if it belongs to this solver and these data, else None.
 
-    The penalty may differ: tables and gradients are of the loss alone.
+    Strengths may differ, for tables and gradients are of the loss alone; factors and bounds may
+    not, for every point of the state lies within these.
     """
     state = init.state if isinstance(init, Result) else init
     if isinstance(init, dict) and not init.keys() >= KEYS:
@@ -48,11 +56,15 @@ def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
         return None
     if state["weights"].dtype != problem.dtype or state["data"] != problem.data_fingerprint():
         return None
+    if state["own"] != _own(problem):
+        return None
     return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
 
 
 def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
     """Weights (d + 1, K) to start from: the null model, or the coefficients of `init`.
+
+    Those are moved into their bounds.
 
     Raises
     ------
@@ -79,7 +91,7 @@ def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike)
         raise ValueError(
             f"init has coefficients of shape {coef.shape}; the problem needs ({d}, {K})"
         )
-    W[:-1] = coef.reshape(d, K)
+    W[:-1] = problem.within(coef.reshape(d, K).astype(problem.dtype))
     W[-1] = init[1] if problem.fit_intercept else 0.0
     if not np.isfinite(W).all():
         raise ValueError("init holds NaN or infinity")

@@ -26,6 +26,7 @@ from fastsum.solvers.phases.growing_samples import CoupledSamples, GrowingSample
 from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
 from fastsum.solvers.phases.row_sample import RowSample
+from fastsum.solvers.phases.row_set import RowSet
 from fastsum.solvers.phases.row_space import RowSpaceNewton
 from fastsum.solvers.phases.smoothing import Smoothing
 from fastsum.solvers.phases.working_set import WorkingSet
@@ -62,6 +63,7 @@ class Auto:
             self._phases[Smoothing] = Smoothing(
                 problem, certifier, n_threads, lambda p, c: Auto(p, c, n_threads, seed)
             )
+        self._rows = RowSet.serves(problem)
         self._separate_l1 = WorkingSet.serves(problem)
         self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
@@ -95,6 +97,10 @@ class Auto:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        if problem.penalty.own is not None:
+            return False
+        if problem.penalty.rows:
+            return RowSet.serves(problem)
         if problem.loss.kinked and not (problem.penalty.alpha > 0).all():
             return False  # no gap, and no gradient that would tell
         sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)
@@ -109,6 +115,8 @@ class Auto:
         """The phase that goes on from here."""
         if self.problem.loss.kinked:
             return self._phase(Smoothing)
+        if self._rows:
+            return self._phase(RowSet)
         if self._sample_first:
             self._sample_first = False
             return self._phase(RowSample)

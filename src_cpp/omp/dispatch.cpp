@@ -107,7 +107,17 @@ void loss_point(int32_t id, double param, int32_t what, const double* z, double 
   if (what == 3) *out = loss.conjugate(z, y, C, param);
 }
 
-double penalty_point(int32_t what, double x, double l1, double l2, double t) noexcept {
+double penalty_point(int32_t what, double x, double l1, double l2, const double* own_,
+                     double t) noexcept {
+  if (own_) {
+    const generic::OwnPenalty<double> own{own_[0], own_[1], own_[2]};
+    if (what == 0) return generic::penalty(x, l1, l2, own);
+    if (what == 2) {
+      const double tau = t * own.factor;
+      return generic::clip(generic::prox(x, tau * l1, tau * l2), own.lower, own.upper);
+    }
+    return generic::fenchel_young(0.0, x, l1, l2, own);
+  }
   if (what == 0) return generic::penalty(x, l1, l2);
   if (what == 2) return generic::prox(x, t * l1, t * l2);
   return generic::fenchel_young(0.0, x, l1, l2);  // h(0) + h*(x) - 0 x

@@ -7,6 +7,7 @@
 #include "../descent.hpp"
 #include "../kernels.hpp"
 #include "../pivots.hpp"
+#include "../row_descent.hpp"
 #include "../solvers/dual_epoch.hpp"
 #include "../solvers/svrg_epoch.hpp"
 #include "curvature.hpp"
@@ -51,6 +52,7 @@ const Kernels table = {
   mirror,
   gram_descent,
   gram_pivots,
+  row_descent,
   column_descent,
   coupled_descent,
   epoch,

@@ -232,30 +232,35 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
 
 template <class T>
 inline void penalty_terms_typed(int64_t n_cols, int64_t K, const T* W, const double* v,
-                                const double* l1, const double* l2, const double* c, double* value,
-                                double* gap, double* subgradient) {
+                                const double* l1, const double* l2, const double* own_,
+                                const double* c, double* value, double* gap, double* subgradient) {
+  const auto* own = reinterpret_cast<const OwnPenalty<double>*>(own_);
   for (int64_t j = 0; j < n_cols; ++j) {
     for (int64_t k = 0; k < K; ++k) {
       const double w = double(W[j * K + k]), v_jk = v[j * K + k];
-      value[k] += penalty(w, l1[k], l2[k]);
-      gap[k] += fenchel_young(w, c[k] * v_jk, l1[k], l2[k]);
-      // v in the subdifferential of h at w is optimality: l1 sign(w) + l2 w, or |v| <= l1 at 0.
-      const double excess = std::fabs(v_jk) - l1[k];
-      const double r =
-        w != 0 ? v_jk - (w > 0 ? l1[k] : -l1[k]) - l2[k] * w : (excess > 0 ? excess : 0.0);
+      double r;
+      if (own) {
+        value[k] += penalty(w, l1[k], l2[k], own[j]);
+        gap[k] += fenchel_young(w, c[k] * v_jk, l1[k], l2[k], own[j]);
+        r = off_subdifferential(w, v_jk, l1[k], l2[k], own[j]);
+      } else {
+        value[k] += penalty(w, l1[k], l2[k]);
+        gap[k] += fenchel_young(w, c[k] * v_jk, l1[k], l2[k]);
+        r = off_subdifferential(w, v_jk, l1[k], l2[k]);
+      }
       subgradient[k] += r * r;
     }
   }
 }
 
 inline Status penalty_terms(int32_t dtype, int64_t n_cols, int64_t K, const void* W,
-                            const double* v, const double* l1, const double* l2, const double* c,
-                            double* value, double* gap, double* subgradient) {
+                            const double* v, const double* l1, const double* l2, const double* own,
+                            const double* c, double* value, double* gap, double* subgradient) {
   if (dtype == kFloat64)
-    penalty_terms_typed(n_cols, K, static_cast<const double*>(W), v, l1, l2, c, value, gap,
+    penalty_terms_typed(n_cols, K, static_cast<const double*>(W), v, l1, l2, own, c, value, gap,
                         subgradient);
   else
-    penalty_terms_typed(n_cols, K, static_cast<const float*>(W), v, l1, l2, c, value, gap,
+    penalty_terms_typed(n_cols, K, static_cast<const float*>(W), v, l1, l2, own, c, value, gap,
                         subgradient);
   return kOk;
 }

@@ -63,15 +63,21 @@ void acc_prox_svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       const double b = a.parameters[1][k];
       const T beta = T(b < 0 ? (at - 1.0) / (at + 2.0) : b), eta = sweep.step[k];
       const T share = T(1) / T(batch), c2 = T(a.intercept_curvature);
-#pragma omp simd
-      for (int64_t j = 0; j <= d; ++j) {
-        const int64_t e = j * K + k;
-        const T slope = G[e] + share * V[e], last = W[e];
-        const T now = j < d ? sweep.shrink(Y[e] - eta * slope, eta, j, k) : Y[e] - eta * c2 * slope;
+      const auto move = [&](int64_t e, T now) {
+        const T last = W[e];
         W[e] = now;
         Y[e] = now + beta * (now - last);
         V[e] = 0;
-      }
+      };
+      sweep.with_shrink(k, [&](const auto shrink) {
+#pragma omp simd
+        for (int64_t j = 0; j < d; ++j) {
+          const int64_t e = j * K + k;
+          move(e, shrink(Y[e] - eta * (G[e] + share * V[e]), eta, j));
+        }
+      });
+      const int64_t last = d * K + k;
+      move(last, Y[last] - eta * c2 * (G[last] + share * V[last]));
     }
   }
 }

@@ -36,7 +36,7 @@ void apcg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   double* z = power + K;  // margins of y, then Delta
   double* free = z + K;  // 7 K
   for (int64_t k = 0; k < K; ++k) {
-    plain = plain && sweep.l1[k] == 0;
+    plain = plain && sweep.l1[k] == 0 && !sweep.own;
     power[k] = std::pow((1 - alpha[k]) / (1 + alpha[k]), double(a.time + 1));
   }
 

@@ -108,7 +108,17 @@ struct Katyusha {
   // m steps of element e of column j without a row. While z keeps its sign they are a line; its
   // path is monotone and meets 0 once at most, in a step that is found by halving.
   void wait(int64_t e, int64_t j, int64_t k, int64_t m) const {
-    const double l1 = double(sweep.l1[k]), z0 = double(z[e]), slope = double(g[e]);
+    double l1 = double(sweep.l1[k]);
+    if (sweep.own) {
+      const auto& c = sweep.own[j];
+      l1 *= double(c.factor);
+      if (sweep.l2[k] != 0 || c.lower > -T(HUGE_VAL) || c.upper < T(HUGE_VAL)) {
+        for (; m > 0; --m)  // z and the averages have rates that differ: no formula
+          follow(e, k, sweep.shrink(z[e] - T(alpha[k]) * g[e], T(alpha[k]), j, k));
+        return;
+      }
+    }
+    const double z0 = double(z[e]), slope = double(g[e]);
     if (z0 == 0 && std::fabs(slope) <= l1) return line(e, k, m, 0.0);
     const double sign = z0 > 0 || (z0 == 0 && slope < 0) ? 1.0 : -1.0;
     const double G = slope + sign * l1, c = alpha[k] * decay[k] * G;
@@ -122,6 +132,18 @@ struct Katyusha {
     const T moved = sweep.shrink(z[e] - T(alpha[k]) * g[e], T(alpha[k]), j, k);
     follow(e, k, sign * double(moved) > 0 ? T(0) : moved);  // or the rounding of the step found
     if (m > last + 1) wait(e, j, k, m - last - 1);
+  }
+
+  // m steps of a row of coefficients of a penalty of rows: their directions turn, so that there is
+  // no formula, and a sparse row costs what a dense one does.
+  void wait_row(int64_t j, int64_t m) const {
+    T* moved = reinterpret_cast<T*>(sweep.a.work + 4 * K);
+    for (; m > 0; --m) {
+      for (int64_t k = 0; k < K; ++k)
+        moved[k] = z[j * stride + k] - T(alpha[k]) * g[j * stride + k];
+      sweep.shrink_row(moved, alpha, T(1));
+      for (int64_t k = 0; k < K; ++k) follow(j * stride + k, k, moved[k]);
+    }
   }
 
   // The columns of a row lie at random addresses, further apart than those of a plain w.
@@ -141,6 +163,7 @@ struct Katyusha {
     const int64_t m = now - sweep.a.visits[j];
     if (m == 0) return;
     sweep.a.visits[j] = now;
+    if (sweep.row_l1) return wait_row(j, m);
     for (int64_t k = 0; k < K; ++k) wait(j * stride + k, j, k, m);
   }
 };
@@ -163,17 +186,20 @@ void katyusha_dense(const Rows& X, const Katyusha<false, Rows>& s) {
     double change = double(margin), u, scratch[2];
     s.change(row, i, &change, &u, scratch);
     const T step = alpha * T(change);
-    margin = 0;
-#pragma omp simd reduction(+ : margin)
-    for (int64_t j = 0; j < s.d; ++j) {
-      const T moved = s.sweep.shrink(z[j] - step * row.value(j) - alpha * g[j], alpha, j, 0);
-      const T pull = tau2 * snapshot[j];
-      const T coupled = tau1 * moved + pull + rho * y[j];
-      z[j] = moved;
-      y[j] = coupled;
-      sum[j] = r * sum[j] + moved;
-      margin += next.value(j) * (tau1 * moved + pull + rho * coupled);
-    }
+    s.sweep.with_shrink(0, [&](const auto shrink) {
+      T ahead = 0;
+#pragma omp simd reduction(+ : ahead)
+      for (int64_t j = 0; j < s.d; ++j) {
+        const T moved = shrink(z[j] - step * row.value(j) - alpha * g[j], alpha, j);
+        const T pull = tau2 * snapshot[j];
+        const T coupled = tau1 * moved + pull + rho * y[j];
+        z[j] = moved;
+        y[j] = coupled;
+        sum[j] = r * sum[j] + moved;
+        ahead += next.value(j) * (tau1 * moved + pull + rho * coupled);
+      }
+      margin = ahead;
+    });
     s.intercept(&change);
   }
 }
@@ -209,6 +235,16 @@ void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // z, y and the sum of the columns of the row                                   eq. (40), (42)
     for (int64_t p = 0; p < row.size; ++p) {
       const int64_t j = row.index(p);
+      if (sweep.row_l1) {
+        T* moved = reinterpret_cast<T*>(a.work + 4 * K);
+        for (int64_t k = 0; k < K; ++k) {
+          const int64_t e = j * s.stride + k;
+          moved[k] = s.z[e] - T(s.alpha[k]) * (T(change[k]) * row.value(p) + s.g[e]);
+        }
+        sweep.shrink_row(moved, s.alpha, T(1));
+        for (int64_t k = 0; k < K; ++k) s.follow(j * s.stride + k, k, moved[k]);
+        continue;
+      }
       for (int64_t k = 0; k < K; ++k) {
         const int64_t e = j * s.stride + k;
         const T alpha = T(s.alpha[k]), slope = T(change[k]) * row.value(p) + s.g[e];

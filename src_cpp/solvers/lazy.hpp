@@ -4,7 +4,8 @@
 //   w_m = P_m w - gamma (g + sign(w) l1) S_m,  P_m = (1 + gamma l2)^-m,  S_m = P_1 + ... + P_m
 //                                                                              maths.md eq. (31)
 // and their path is monotone, so that it meets 0 once at most: the step that does is found by
-// halving and made on its own.
+// halving and made on its own. A step rises with the w it starts from, so that of a monotone path
+// what passes a bound stays beyond it: the path within bounds is that without, clipped.
 // Source    Schmidt, Le Roux, Bach, Mathematical Programming 162, 2017, section 4.1; with l1:
 //           Carpenter, Lazy sparse stochastic gradient descent for regularized multinomial
 //           logistic regression, 2008
@@ -46,28 +47,43 @@ class LazySteps {
 
   // m >= 1 steps from w at the constant g.
   T after(T w, T g, int64_t m, int64_t j, int64_t k) const {
-    const T gamma = sweep.step[k], l1 = sweep.l1[k];
+    const T gamma = sweep.step[k];
     if (m == 1) return sweep.shrink(w - gamma * g, gamma, j, k);
+    if (!sweep.own)
+      return path(w, g, m, gamma, sweep.l1[k], sweep.l2[k], [&](int64_t e) { return at(e, k); });
+    const auto& c = sweep.own[j];
+    const T l2 = c.factor * sweep.l2[k] + sweep.ridge[k];
+    const double rate = double(gamma) * double(l2), log = std::log1p(rate);
+    const auto decay_of = [&](int64_t e) -> Decay {
+      const double shrunk = -double(e) * log;
+      return {std::exp(shrunk), rate > 0 ? -std::expm1(shrunk) / rate : double(e)};
+    };
+    return clip(path(w, g, m, gamma, c.factor * sweep.l1[k], l2, decay_of), c.lower, c.upper);
+  }
+
+ private:
+  // The same without bounds; decay_of(e) has P_e and S_e.
+  template <class DecayOf>
+  static T path(T w, T g, int64_t m, T gamma, T l1, T l2, DecayOf&& decay_of) {
     if (w == 0 && g <= l1 && -g <= l1) return w;
     const double sign = w > 0 || (w == 0 && g < 0) ? 1.0 : -1.0;  // of the first stretch
     double v = sign * double(w);
     const double slope = sign * double(g), g_up = double(gamma) * (slope + double(l1)),
                  g_down = double(gamma) * (slope - double(l1));
-    const double end = line(v, g_up, at(m, k));
+    const double end = line(v, g_up, decay_of(m));
     if (end >= 0 || l1 == 0) return T(sign * end);
     int64_t last = 0, beyond = m;  // v > 0 after `last` steps, not after `beyond`
     while (beyond - last > 1) {
       const int64_t middle = (last + beyond) / 2;
-      (line(v, g_up, at(middle, k)) > 0 ? last : beyond) = middle;
+      (line(v, g_up, decay_of(middle)) > 0 ? last : beyond) = middle;
     }
-    v = line(v, g_up, at(last, k));
-    v = double(sweep.shrink(T(v - double(gamma) * slope), gamma, j, k));
+    v = line(v, g_up, decay_of(last));
+    v = double(prox(T(v - double(gamma) * slope), gamma * l1, gamma * l2));
     if (v > 0) v = 0;  // rounding of the step that was found
-    v = line(v, g_down, at(m - last - 1, k));
+    v = line(v, g_down, decay_of(m - last - 1));
     return v < 0 ? T(sign * v) : T(0);
   }
 
- private:
   const Sweep<Rows, Wide>& sweep;
   const Decay* decay;
   T* W;

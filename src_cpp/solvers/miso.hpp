@@ -11,7 +11,7 @@
 // Memory    n K scalars, 2 (d + 1) K
 // Source    Mairal, SIAM J. Optim. 25(2), 2015, Algorithm 1 and section 3.2; prox and delta: Lin,
 //           Mairal, Harchaoui, A universal catalyst, NIPS 2015, section 4, Algorithm 2
-// State     vectors: 0 weights, 1 dual_sum, 2 centre; tables: 0 scalars; parameters: 0 theta, 1 rho
+// State     vectors: 0 weights, 1 dual_sum, 2 centre; tables: 0 scalars; parameters: 0 theta, 1 rho, 2 l2 + rho
 #pragma once
 #include "common.hpp"
 
@@ -26,7 +26,7 @@ void miso_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   T* V = sweep.vector(1);
   const T* centre = sweep.vector(2);
   T* scalars = sweep.table(0);
-  const double *theta = a.parameters[0], *rho = a.parameters[1];
+  const double *theta = a.parameters[0], *rho = a.parameters[1], *mu = a.parameters[2];
   double one_column[4];
   double* u = Wide ? a.work : one_column;  // l'(x_i' w)
   T* change = reinterpret_cast<T*>(u + K);  // -s_i/S delta_i (u - a_i)
@@ -70,7 +70,7 @@ void miso_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     }
     for (int64_t k = 0; k < K; ++k) {
       V[d * K + k] += change[k];
-      const T per_mu = T(a.intercept_curvature / (double(sweep.l2[k]) + rho[k]));
+      const T per_mu = T(a.intercept_curvature / mu[k]);
       W[d * K + k] = centre[d * K + k] + per_mu * V[d * K + k];
     }
   }

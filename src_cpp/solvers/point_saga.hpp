@@ -30,6 +30,14 @@ struct PointSaga {
   T* W = sweep.vector(0);
   T* G = sweep.vector(1);
 
+  // The slope of prox_{gamma h} where it is w, times 1 + gamma l2 of all features if that is one.
+  T give(T w, int64_t j, int64_t k) const {
+    if (!sweep.own) return T(w != 0 || sweep.l1[k] == 0);
+    const auto& c = sweep.own[j];
+    if (w <= c.lower || w >= c.upper || (w == 0 && c.factor * sweep.l1[k] != 0)) return T(0);
+    return T(1) / (T(1) + sweep.step[k] * (c.factor * sweep.l2[k] + sweep.ridge[k]));
+  }
+
   // The margins of prox_{gamma h}(v - gamma q_i u x_i) as a line in u: z at these u, and q, minus
   // its slope.
   template <class Row>
@@ -37,7 +45,7 @@ struct PointSaga {
     for (int64_t k = 0; k < K; ++k) z[k] = q[k] = 0;
     if constexpr (!Wide) {
       const T gamma = sweep.step[0], step = gamma * T(change[0]);
-      const bool bent = sweep.l1[0] != 0;
+      const bool bent = sweep.l1[0] != 0 || sweep.own;
       T margin = 0, square = 0;
       if (!bent) {  // the prox is a factor
         T average = 0;
@@ -51,14 +59,19 @@ struct PointSaga {
         }
         margin = sweep.shrink(margin - gamma * average - step * square, gamma, 0, 0);
       } else {
-#pragma omp simd reduction(+ : margin, square)
-        for (int64_t p = 0; p < row.size; ++p) {
-          const int64_t j = row.index(p);
-          const T x = row.value(p);
-          const T w = sweep.shrink(W[j] - step * x - gamma * G[j], gamma, j, 0);
-          margin += x * w;
-          square += w == 0 ? T(0) : x * x;
-        }
+        sweep.with_shrink(0, [&](const auto shrink) {
+          T sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum, squares)
+          for (int64_t p = 0; p < row.size; ++p) {
+            const int64_t j = row.index(p);
+            const T x = row.value(p);
+            const T w = shrink(W[j] - step * x - gamma * G[j], gamma, j);
+            sum += x * w;
+            squares += give(w, j, 0) * x * x;
+          }
+          margin = sum;
+          square = squares;
+        });
       }
       z[0] = double(margin);
       q[0] = double(square);
@@ -71,7 +84,7 @@ struct PointSaga {
           const T gamma = sweep.step[k], slope = T(change[k]) * x + G[j * K + k];
           const T w = sweep.shrink(W[j * K + k] - gamma * slope, gamma, j, k);
           z[k] += double(x * w);
-          q[k] += sweep.l1[k] != 0 && w == 0 ? 0.0 : double(x * x);
+          q[k] += double(give(w, j, k) * x * x);
         }
       }
     }
@@ -79,7 +92,8 @@ struct PointSaga {
     for (int64_t k = 0; k < K; ++k) {
       const double gamma = double(sweep.step[k]);
       z[k] += double(W[d * K + k]) - gamma * c2 * (change[k] + double(G[d * K + k]));
-      q[k] = gamma * correction * (q[k] / (1.0 + gamma * double(sweep.l2[k])) + c2);
+      if (!sweep.own) q[k] /= 1.0 + gamma * double(sweep.l2[k]);
+      q[k] = gamma * correction * (q[k] + c2);
     }
   }
 
@@ -93,7 +107,7 @@ struct PointSaga {
     for (int64_t k = 0; k < K; ++k) {
       u[k] = double(old[k]);
       change[k] = 0;
-      line = line && sweep.l1[k] == 0;
+      line = line && sweep.l1[k] == 0 && !sweep.own;
     }
     for (int n_models = 0; n_models < kModels; ++n_models) {
       model(row, change, correction, z, q);
@@ -166,13 +180,15 @@ void point_saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_j <- prox_{gamma h}(w_j - gamma (change x_ij + g_j)), g_j <- g_j + p_i change x_ij eq. (44)
     if constexpr (!Wide) {
       const T gamma = sweep.step[0], change_0 = T(change[0]), share = T(inverse * change[0]);
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p);
-        W[j] = sweep.shrink(W[j] - gamma * (change_0 * x + G[j]), gamma, j, 0);
-        G[j] += share * x;
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p);
+          W[j] = shrink(W[j] - gamma * (change_0 * x + G[j]), gamma, j);
+          G[j] += share * x;
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

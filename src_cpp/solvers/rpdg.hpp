@@ -24,9 +24,9 @@
 namespace fastsum::FASTSUM_LEVEL {
 
 // k steps of w <- soft((1 - lost) w - a, b): linear on either side of 0, where they are taken at
-// once. sums[m K] = sum_{e < m} (1 - lost)^e.
-inline double lazy_steps(double w, int64_t k, double lost, double a, double b, const double* sums,
-                         int64_t K) {
+// once. sum(m) = sum_{e < m} (1 - lost)^e.
+template <class Sum>
+inline double lazy_steps(double w, int64_t k, double lost, double a, double b, Sum&& sum) {
   while (k > 0) {
     const double next = w - lost * w - a;
     if (std::fabs(next) <= b) {
@@ -36,7 +36,7 @@ inline double lazy_steps(double w, int64_t k, double lost, double a, double b, c
       continue;
     }
     const double side = next > 0 ? b : -b;
-    const auto after = [&](int64_t m) { return w - (lost * w + a + side) * sums[m * K]; };
+    const auto after = [&](int64_t m) { return w - (lost * w + a + side) * sum(m); };
     // what the steps make moves one way, so that it stays on this side up to some step
     const double end = after(k);
     if (b == 0 || end * side > 0) return end;
@@ -69,6 +69,20 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   const double* const sums = a.sequences[0];
   int64_t* const visits = a.visits;
   const double lost_0 = 1.0 - alpha[0], rate_0 = rate[0], l1_0 = double(sweep.l1[0]);
+  // the same where column j has a penalty of its own; clipped as in lazy.hpp
+  const auto rest_of = [&](int64_t e, int64_t j, int64_t k, int64_t missed, double r, double shift,
+                           double most) {
+    const auto& c = sweep.own[j];
+    const double per = 1.0 / (1.0 + r * (double(c.factor) * sweep.l2[k] + sweep.ridge[k]));
+    const double lost = 1.0 - alpha[k] * per, log = std::log1p(-lost);
+    const auto sum = [&](int64_t m) {
+      return lost > 0 ? -std::expm1(double(m) * log) / lost : double(m);
+    };
+    const double a_ = per * shift, b = per * double(c.factor) * most;
+    const double before = lazy_steps(double(W[e]), missed - 1, lost, a_, b, sum);
+    last[e] = clip(T(before), c.lower, c.upper);
+    W[e] = clip(T(lazy_steps(before, 1, lost, a_, b, sum)), c.lower, c.upper);
+  };
   const auto catch_up = [&](int64_t j, int64_t now) {
     const int64_t missed = now - visits[j];
     if (missed == 0) return;
@@ -76,9 +90,14 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       const int64_t e = j * K + k;
       const double r = Wide ? rate[k] : rate_0, lost = Wide ? 1.0 - alpha[k] : lost_0;
       const double shift = r * double(G[e]), most = r * (Wide ? double(sweep.l1[k]) : l1_0);
-      const double before = lazy_steps(double(W[e]), missed - 1, lost, shift, most, sums + k, K);
+      if (sweep.own) {
+        rest_of(e, j, k, missed, r, shift, most);
+        continue;
+      }
+      const auto sum = [&](int64_t m) { return sums[m * K + k]; };
+      const double before = lazy_steps(double(W[e]), missed - 1, lost, shift, most, sum);
       last[e] = T(before);
-      W[e] = T(lazy_steps(before, 1, lost, shift, most, sums + k, K));
+      W[e] = T(lazy_steps(before, 1, lost, shift, most, sum));
     }
   };
   if (a.n_steps == 0 && visits) {
@@ -137,14 +156,16 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_{t+1} and g on the columns of the row                                         eq. (54)
     if constexpr (!Wide) {
       const T keep = T(alpha[0]), r = T(rate[0]), change_0 = T(change[0]), share_0 = T(u[0]);
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p), w = W[j];
-        W[j] = sweep.shrink(keep * w - r * (G[j] + change_0 * x), r, j, 0);
-        last[j] = w;
-        G[j] += share_0 * x;
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p), w = W[j];
+          W[j] = shrink(keep * w - r * (G[j] + change_0 * x), r, j);
+          last[j] = w;
+          G[j] += share_0 * x;
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

@@ -54,11 +54,13 @@ void sag_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       }
     } else if constexpr (!Wide) {
       const T gamma = sweep.step[0], share_0 = share[0];
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t j = 0; j < d; ++j) {
-        G[j] += share_0 * row.value(j);
-        W[j] = sweep.shrink(W[j] - gamma * G[j], gamma, j, 0);
-      }
+        for (int64_t j = 0; j < d; ++j) {
+          G[j] += share_0 * row.value(j);
+          W[j] = shrink(W[j] - gamma * G[j], gamma, j);
+        }
+      });
     } else {
       for (int64_t j = 0; j < d; ++j) {
         T* w = W + j * K;

@@ -24,7 +24,7 @@ void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   T* W = sweep.vector(0);
   T* G = sweep.vector(1);
   T* table = sweep.table(0);
-  const T *step = sweep.step, *l1 = sweep.l1, *l2 = sweep.l2;
+  const T* step = sweep.step;
   double one_column[4];
   double* u = Wide ? a.work : one_column;            // l'(x_i' w), then u - u_i
   T* change = reinterpret_cast<T*>(u + K);           // q_i s_i/S (u - u_i), for w
@@ -48,15 +48,16 @@ void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g_j)), x_ij != 0    eq. (11), (12)
     // g_j <- g_j + share x_ij                                                     eq. (13)
     if constexpr (!Wide) {
-      const T gamma = step[0], l1_0 = l1[0], l2_0 = l2[0];
-      const T change_0 = change[0], share_0 = share[0];
+      const T gamma = step[0], change_0 = change[0], share_0 = share[0];
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T x = row.value(p), tau = gamma * sweep.PD(j);
-        W[j] = prox(W[j] - gamma * sweep.P(j) * change_0 * x - tau * G[j], tau * l1_0, tau * l2_0);
-        G[j] += share_0 * x;
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T x = row.value(p), tau = gamma * sweep.PD(j);
+          W[j] = shrink(W[j] - gamma * sweep.P(j) * change_0 * x - tau * G[j], tau, j);
+          G[j] += share_0 * x;
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);
@@ -66,9 +67,10 @@ void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
 #pragma omp simd
         for (int64_t k = 0; k < K; ++k) {
           const T gamma = step[k], tau = gamma * PD;
-          w[k] = prox(w[k] - gamma * P * change[k] * x - tau * g[k], tau * l1[k], tau * l2[k]);
+          w[k] = sweep.shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, j, k);
           g[k] += share[k] * x;
         }
+        sweep.shrink_row(w, step, PD);
       }
     }
 

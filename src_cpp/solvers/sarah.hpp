@@ -45,13 +45,18 @@ void sarah_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     if constexpr (!Wide && !Rows::kSparse) {
       const T gamma = sweep.step[0];
       T sum = 0, sum_before = 0;
-#pragma omp simd reduction(+ : sum, sum_before)
-      for (int64_t j = 0; j < d; ++j) {
-        const T w = W[j], moved = sweep.shrink(w - gamma * V[j], gamma, j, 0);
-        sum_before += row.value(j) * w;
-        sum += row.value(j) * moved;
-        W[j] = moved;
-      }
+      sweep.with_shrink(0, [&](const auto shrink) {
+        T here = 0, before_ = 0;
+#pragma omp simd reduction(+ : here, before_)
+        for (int64_t j = 0; j < d; ++j) {
+          const T w = W[j], moved = shrink(w - gamma * V[j], gamma, j);
+          before_ += row.value(j) * w;
+          here += row.value(j) * moved;
+          W[j] = moved;
+        }
+        sum = here;
+        sum_before = before_;
+      });
       z[0] += double(sum);
       z_before[0] += double(sum_before);
     } else {

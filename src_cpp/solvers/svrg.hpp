@@ -25,7 +25,7 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   const T* G = sweep.vector(1);
   const T* snapshot_weights = sweep.vector(2);
   const T* snapshot = sweep.table(0);
-  const T *step = sweep.step, *l1 = sweep.l1, *l2 = sweep.l2;
+  const T* step = sweep.step;
   double one_column[5];
   double* u = Wide ? a.work : one_column;       // l'(x_i' w)
   double* old = u + 4 * K;                      // l'(x_i' w~) where it is not stored
@@ -48,13 +48,15 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
 
     // w_j <- prox_{gamma D_j h}(w_j - gamma (change x_ij + D_j g~_j)), x_ij != 0   eq. (12), (14)
     if constexpr (!Wide) {
-      const T gamma = step[0], l1_0 = l1[0], l2_0 = l2[0], change_0 = change[0];
+      const T gamma = step[0], change_0 = change[0];
+      sweep.with_shrink(0, [&](const auto shrink) {
 #pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        const T tau = gamma * sweep.PD(j), rate = gamma * sweep.P(j);
-        W[j] = prox(W[j] - rate * change_0 * row.value(p) - tau * G[j], tau * l1_0, tau * l2_0);
-      }
+        for (int64_t p = 0; p < row.size; ++p) {
+          const int64_t j = row.index(p);
+          const T tau = gamma * sweep.PD(j), rate = gamma * sweep.P(j);
+          W[j] = shrink(W[j] - rate * change_0 * row.value(p) - tau * G[j], tau, j);
+        }
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);
@@ -64,8 +66,9 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
 #pragma omp simd
         for (int64_t k = 0; k < K; ++k) {
           const T gamma = step[k], tau = gamma * PD;
-          w[k] = prox(w[k] - gamma * P * change[k] * x - tau * g[k], tau * l1[k], tau * l2[k]);
+          w[k] = sweep.shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, j, k);
         }
+        sweep.shrink_row(w, step, PD);
       }
     }
 

@@ -268,11 +268,16 @@ void test_penalty(const Kernels& k, int64_t K, int32_t dtype) {
       want_slope[q] += r * r;
     }
   }
-  k.penalty_terms(dtype, d, K, W.data(), v.data(), l1.data(), l2.data(), c.data(), value.data(),
-                  gap.data(), slope.data());
-  check_close(value, want_value, "penalty_terms: value");
-  check_close(gap, want_gap, "penalty_terms: gap");
-  check_close(slope, want_slope, "penalty_terms: subgradient");
+  std::vector<double> own;  // as if it were none
+  for (int64_t j = 0; j < d; ++j) own.insert(own.end(), {1.0, -HUGE_VAL, HUGE_VAL});
+  for (const double* each : {static_cast<const double*>(nullptr), own.data()}) {
+    for (auto* sums : {&value, &gap, &slope}) sums->assign(K, 0);
+    k.penalty_terms(dtype, d, K, W.data(), v.data(), l1.data(), l2.data(), each, c.data(),
+                    value.data(), gap.data(), slope.data());
+    check_close(value, want_value, "penalty_terms: value");
+    check_close(gap, want_gap, "penalty_terms: gap");
+    check_close(slope, want_slope, "penalty_terms: subgradient");
+  }
 }
 
 // Steps of a solver from a random state: weights and state arrays after them. Every slot holds

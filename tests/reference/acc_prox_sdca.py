@@ -14,9 +14,9 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     for t, i in enumerate(order):
         if t > 0 and t % n == 0:
             x = path[-1]
-            eta = np.sqrt(a.l2 / 2 / (a.l2 / 2 + sub.kappa))
+            eta = np.sqrt(a.mu / 2 / (a.mu / 2 + sub.kappa))
             beta, theta = nesterov(a, y, x, old, theta)
-            beta = np.where(a.l2 > 0, (1 - eta) / (1 + eta), beta)
+            beta = np.where(a.mu > 0, (1 - eta) / (1 + eta), beta)
             y, old = x + beta * (x - old), x
         now = sub.weights(u, y)
         u[i] = best_dual(a, i, a.X[i] @ now[:-1] + now[-1], u[i], sub.q(i))

@@ -1,20 +1,19 @@
 """Acc-Prox-SVRG in NumPy, from Nitanda (NIPS 2014), Figure 1, with docs/maths.md eq. (48)."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
     """x_k along the rows `order`, (len(order) + 1, d + 1, K); the intercept is the last row."""
     a = arrays_of(problem)
     t = steps_of(a, sampling)
-    (n, d), K = a.X.shape, a.B * a.C
+    n, d = a.X.shape
     A = np.hstack([a.X, np.ones((n, 1))])
     metric = np.append(np.ones(d), t.c2)[:, None]
-    l1, l2 = (np.vstack([np.tile(part, (d, 1)), np.zeros(K)]) for part in (a.l1, a.l2))
     L, active = 1 / (3 * t.gamma), int((a.s > 0).sum())
     eta = 1 / (2 * L)
-    kappa = (L / np.where(a.l2 > 0, a.l2, 0.1 * L / active)).max()
+    kappa = (L / np.where(a.mu > 0, a.mu, 0.1 * L / active)).max()
     b = active * np.sqrt(kappa) / (active + np.sqrt(kappa))
     if problem.rows.sparse:
         b = max(b, n * d / a.held.sum())
@@ -31,9 +30,9 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         if len(batch) == b:
             u = a.derivatives(batch, A[batch] @ y) - stored[batch]
             v = full + A[batch].T @ (t.q[batch][:, None] * u) / b
-            last, x = x, prox(y - eta * metric * v, eta, l1, l2)
-            root = np.sqrt(np.minimum(a.l2 * eta, 1))
-            beta = np.where(a.l2 > 0, (1 - root) / (1 + root), (k - 1) / (k + 2))
+            last, x = x, a.prox_but_last(y - eta * metric * v, eta)
+            root = np.sqrt(np.minimum(a.mu * eta, 1))
+            beta = np.where(a.mu > 0, (1 - root) / (1 + root), (k - 1) / (k + 2))
             y, k, batch = x + beta * (x - last), k + 1, []
         path.append(x)
     return np.array(path)

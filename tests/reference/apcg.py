@@ -23,7 +23,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         if t > 0 and t % (INNER_PASSES * n) == 0:
             now = path[-1]
             beta, theta = nesterov(a, center, now, old, theta)
-            center, old = now + np.where(a.l2 > 0, 0.0, beta) * (now - old), now
+            center, old = now + np.where(a.mu > 0, 0.0, beta) * (now - old), now
         y = (x + alpha * z) / (1 + alpha)
         w = sub.weights(y, center)
         # argmin over the block i of (alpha / p_i) L_i / 2 ||. - z~||^2 + <grad_i f(y), .> + Psi_i

@@ -11,7 +11,10 @@ from fastsum.losses import Loss
 
 @dataclass
 class Arrays:
-    """X (n, d); held: where X stores an entry; Y (n, B): labels of each problem; offset (n, K)."""
+    """X (n, d); held: where X stores an entry; Y (n, B): labels of each problem; offset (n, K).
+
+    factor, lower, upper (d, 1): what the penalty of a feature has of its own, eq. (65).
+    """
 
     X: np.ndarray
     held: np.ndarray
@@ -22,6 +25,9 @@ class Arrays:
     C: int
     l1: np.ndarray
     l2: np.ndarray
+    factor: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
     fit_intercept: bool
     kind: Loss
 
@@ -32,6 +38,21 @@ class Arrays:
     @property
     def loss(self):
         return formula(self.kind)
+
+    @property
+    def mu(self):
+        """Strong convexity of the penalty, (K,)."""
+        return self.l2 * self.factor.min()
+
+    def prox(self, x, tau, rows=slice(None), columns=slice(None), less=0.0):
+        """Eq. (66) of rows of w, the part `less` of l2 left out."""
+        f, low, high = (part[rows] for part in (self.factor, self.lower, self.upper))
+        shrunk = prox(x, tau, f * self.l1[columns], f * self.l2[columns] - less)
+        return np.clip(shrunk, low, high)
+
+    def prox_but_last(self, x, tau):
+        """The same where the last row is the intercept."""
+        return np.vstack([self.prox(x[:-1], tau), x[-1:]])
 
     def per_problem(self, K_axis):
         """(..., K) -> one (..., C) array a problem."""
@@ -54,6 +75,9 @@ def arrays_of(problem):
     repeat = columns.n_outputs
     alpha = np.repeat(problem.penalty.alpha, repeat)
     ratio = np.repeat(problem.penalty.l1_ratio, repeat)
+    own, d = problem.penalty.own, X.shape[1]
+    parts = (1.0, -np.inf, np.inf) if own is None else (own.factor, own.lower, own.upper)
+    factor, lower, upper = (np.broadcast_to(part, d)[:, None] for part in parts)
     s = np.ones(n) if problem.sample_weight is None else problem.sample_weight
     return Arrays(
         X=X,
@@ -65,6 +89,9 @@ def arrays_of(problem):
         C=repeat,
         l1=alpha * ratio,
         l2=alpha * (1 - ratio),
+        factor=factor,
+        lower=lower,
+        upper=upper,
         fit_intercept=problem.fit_intercept,
         kind=problem.loss,
     )

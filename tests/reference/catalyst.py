@@ -19,11 +19,11 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     active = a.s > 0
     n_active = int(active.sum())
     L, least_p = 1 / (3 * t.gamma), t.p[active].min()
-    kappa = np.maximum(L / (n_active + 1) - a.l2, 0)
-    mu = a.l2 + kappa
+    kappa = np.maximum(L / (n_active + 1) - a.mu, 0)
+    mu = a.mu + kappa
     theta = np.minimum(least_p, mu / (2 * L))
-    q = a.l2 / mu
-    alpha = first = np.where(a.l2 > 0, np.sqrt(q), (np.sqrt(5) - 1) / 2)
+    q = a.mu / mu
+    alpha = first = np.where(a.mu > 0, np.sqrt(q), (np.sqrt(5) - 1) / 2)
     w, b = start[:-1].astype(float), start[-1].astype(float)
     y, last, centre, v = w, w, b, np.zeros((n, K))
     path = [np.vstack([w, b])]
@@ -31,7 +31,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     def minimiser():
         pull = kappa * y - a.X.T @ (a.s[:, None] * v / a.S)
         slope = -(a.s @ v) / a.S
-        return np.sign(pull) * np.maximum(np.abs(pull) - a.l1, 0) / mu, centre + t.c2 / mu * slope
+        return a.prox(pull / mu, 1 / mu, less=a.mu), centre + t.c2 / mu * slope
 
     for step, i in enumerate(order):
         if step % n_active == 0:
@@ -48,7 +48,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             )
             beta = alpha * (1 - alpha) / (alpha**2 + ahead)
             product = (kappa * (y - w) * (w - last)).sum(axis=0)
-            uphill = np.repeat([p.sum() > 0 for p in a.per_problem(product)], a.C) & (a.l2 == 0)
+            uphill = np.repeat([p.sum() > 0 for p in a.per_problem(product)], a.C) & (a.mu == 0)
             alpha, beta = np.where(uphill, first, ahead), np.where(uphill, 0, beta)
             y, last = w + beta * (w - last), w
     return np.array(path)

@@ -11,7 +11,9 @@ def objectives(problem, w, b):
     w = np.asarray(w, dtype=float).reshape(a.X.shape[1], -1)
     z = a.per_problem(a.X @ w + b + a.offset)
     data = [a.s @ a.loss.value(a.Y[:, k], z[k]) / a.S for k in range(a.B)]
-    return np.array(data) + _per_problem(a, a.l1 * np.abs(w) + a.l2 / 2 * w**2)
+    inside = (a.lower <= w) & (w <= a.upper)
+    terms = a.factor * (a.l1 * np.abs(w) + a.l2 / 2 * w**2)
+    return np.array(data) + _per_problem(a, np.where(inside, terms, np.inf))
 
 
 def intercept_slope(problem, w, b):
@@ -31,6 +33,9 @@ def gaps(problem, w, b):
     for k in range(a.B):
         columns = slice(k * a.C, (k + 1) * a.C)
         l1, l2, v_k = a.l1[columns], a.l2[columns], v[:, columns]
+        if (a.factor != 1).any() or np.isfinite([a.lower, a.upper]).any():
+            out[k] = own_gap(a, k, F[k], u[:, columns], v_k)
+            continue
         if not (l1 + l2).any():
             continue
         scales = [1.0] if (l2 > 0).all() else []
@@ -46,13 +51,37 @@ def gaps(problem, w, b):
     return out
 
 
+def own_gap(a, k, F, u, v):
+    """F - D where features have factors and bounds, the best of a grid of c and of eq. (68)'s.
+
+    h_j*(v) is the largest of v w - h_j(w) at the points where its slope can be 0.
+    """
+    columns = slice(k * a.C, (k + 1) * a.C)
+    l1, l2 = a.factor * a.l1[columns], a.factor * a.l2[columns]
+    end = np.where(v > 0, a.upper, a.lower)
+    inside = np.where(np.isinf(end) & (l1 > 0), l1 / np.maximum(np.abs(v), 1e-300), 1.0)
+    best, flat = np.inf, np.where(l2 > 0, 1.0, inside)
+    top, least = min(1.0, flat.min()), min(1.0, inside.min())
+    for c in (least, *(top * np.linspace(0, 1, 11))):
+        t = np.sign(v) * np.maximum(c * np.abs(v) * (1 - 1e-15) - l1, 0.0)
+        free = np.divide(t, l2, out=np.where(t == 0, 0.0, end), where=l2 > 0)
+        w = np.clip(free, a.lower, a.upper)
+        conjugate = a.s @ a.loss.conjugate(a.Y[:, k], c * u) / a.S
+        best = min(best, F + conjugate + (c * v * w - l1 * np.abs(w) - l2 / 2 * w**2).sum())
+    return best
+
+
 def subgradients(problem, w, b):
     """Norm of the minimum-norm subgradient of F in w, (B,)."""
     a = arrays_of(problem)
     w = np.asarray(w, dtype=float)
-    g = a.X.T @ (a.s[:, None] * a.derivatives(slice(None), a.X @ w + b)) / a.S + a.l2 * w
-    at_zero = np.sign(g) * np.maximum(np.abs(g) - a.l1, 0.0)
-    return np.sqrt(_per_problem(a, np.where(w != 0, g + a.l1 * np.sign(w), at_zero) ** 2))
+    g = a.X.T @ (a.s[:, None] * a.derivatives(slice(None), a.X @ w + b)) / a.S
+    g += a.factor * a.l2 * w
+    l1 = a.factor * a.l1
+    at_zero = np.sign(g) * np.maximum(np.abs(g) - l1, 0.0)
+    g = np.where(w != 0, g + l1 * np.sign(w), at_zero)
+    held = ((w >= a.upper) & (g < 0)) | ((w <= a.lower) & (g > 0))
+    return np.sqrt(_per_problem(a, np.where(held, 0.0, g) ** 2))
 
 
 def optimum(problem):
@@ -63,7 +92,7 @@ def optimum(problem):
     for k in range(a.B):
         columns, y = slice(k * C, (k + 1) * C), a.Y[:, k]
         o = a.offset[:, columns]
-        l1, l2 = a.l1[columns], a.l2[columns]
+        l1, l2 = a.factor * a.l1[columns], a.factor * a.l2[columns]
 
         def goal(t, y=y, l1=l1, l2=l2, o=o):
             p, n = t[: 2 * d * C].reshape(2, d, C)
@@ -77,7 +106,8 @@ def optimum(problem):
             return value, np.concatenate([(g + l1).ravel(), (l1 - g).ravel(), g_b])
 
         start = np.zeros((2 * d + 1) * C)
-        bounds = [(0, None)] * (2 * d * C) + [(None, None)] * C
+        up, down = (np.repeat(part, C) for part in (a.upper[:, 0], -a.lower[:, 0]))
+        bounds = [(0, top) for top in (*up, *down)] + [(None, None)] * C
         options = {"maxiter": 5000, "maxfun": 10000, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
         found = scipy.optimize.minimize(
             goal, start, jac=True, bounds=bounds, method="L-BFGS-B", options=options

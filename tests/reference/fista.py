@@ -1,7 +1,7 @@
 """FISTA in NumPy: Beck, Teboulle (2009); docs/maths.md eq. (55), (56). gd.py is it at rest."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox
+from reference.arrays import arrays_of
 from reference.intercept import best_intercept
 from reference.losses import curvature
 
@@ -23,9 +23,9 @@ def iterates(problem, order, *, sampling="blocks", start=None, momentum=True):
     for step, _ in enumerate(order):
         new_w, new_y = w.copy(), y.copy()
         for b, k in enumerate(parts if step > 0 else []):
-            g, l2 = gradient(y)[:, k], a.l2[k][0]
+            g, l2 = gradient(y)[:, k], a.mu[k][0]
             trial = y.copy()
-            trial[:, k] = prox(y[:, k] - g / L[b], 1 / L[b], a.l1[k], a.l2[k])
+            trial[:, k] = a.prox(y[:, k] - g / L[b], 1 / L[b], columns=k)
             d = (trial - y)[:, k]
             bend = (d * (gradient(trial)[:, k] - g)).sum() / (d**2).sum()
             if bend > L[b] and L[b] < top:

@@ -4,7 +4,7 @@ The intercept is the coefficient of a constant column, which a step c^2 times as
 """
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 EPOCH = 2  # passes of steps between snapshots
 
@@ -25,7 +25,6 @@ def iterates(problem, order, *, sampling="blocks", start=None, couple=couplings)
     (n, d), K = a.X.shape, a.B * a.C
     A = np.hstack([a.X, np.ones((n, 1))])
     metric = np.append(np.ones(d), t.c2)[:, None]
-    l1, l2 = (np.vstack([np.tile(part, (d, 1)), np.zeros(K)]) for part in (a.l1, a.l2))
     L = 1 / (3 * t.gamma)
     snapshot = np.zeros((d + 1, K)) if start is None else start.astype(float)
     z, y, before = snapshot, snapshot, snapshot
@@ -36,35 +35,35 @@ def iterates(problem, order, *, sampling="blocks", start=None, couple=couplings)
             stored = a.derivatives(slice(None), A @ snapshot)
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
-                z, y, stage = restarted(a, (z, y, stage), snapshot, before, full, 1 / L, l1)
+                z, y, stage = restarted(a, (z, y, stage), snapshot, before, full, 1 / L)
             tau1, tau2, alpha = (
                 np.array(part)
-                for part in zip(*(couple(a.l2[k], L, m, stage[k]) for k in range(K)), strict=True)
+                for part in zip(*(couple(a.mu[k], L, m, stage[k]) for k in range(K)), strict=True)
             )
             visited = []
         x = tau1 * z + tau2 * snapshot + (1 - tau1 - tau2) * y
         change = a.derivatives([i], (A[i] @ x)[None, :])[0] - stored[i]
         gradient = full + t.q[i] * np.outer(A[i], change)
-        last, z = z, prox(z - alpha * metric * gradient, alpha, l1, l2)
+        last, z = z, a.prox_but_last(z - alpha * metric * gradient, alpha)
         y = x + tau1 * (z - last)
         visited.append(y)
         path.append(y)
         if len(visited) == m:
-            theta = (1 + alpha * a.l2) ** -np.arange(m - 1.0, -1, -1)[:, None]  # over theta^(m-1)
+            theta = (1 + alpha * a.mu) ** -np.arange(m - 1.0, -1, -1)[:, None]  # over theta^(m-1)
             before = snapshot
             snapshot = np.einsum("mk,mjk->jk", theta, visited) / theta.sum(axis=0)
             path[-1] = snapshot
     return np.array(path)
 
 
-def restarted(a, points, snapshot, before, full, step, l1):
+def restarted(a, points, snapshot, before, full, step):
     """z, y and the stage of a new epoch: begun anew where the objective has no l2 part and the
     proximal gradient at the snapshot points back along the way to it."""
     z, y, stage = points
-    mapped = (snapshot - prox(snapshot - step * full, step, l1, 0.0)) / step
+    mapped = (snapshot - a.prox_but_last(snapshot - step * full, step)) / step
     product = ((snapshot - before) * mapped).sum(axis=0)
     uphill = np.concatenate([np.full(a.C, part.sum() > 0) for part in a.per_problem(product)])
-    uphill &= a.l2 == 0
+    uphill &= a.mu == 0
     return (
         np.where(uphill, snapshot, z),
         np.where(uphill, snapshot, y),

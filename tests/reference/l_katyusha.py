@@ -1,7 +1,7 @@
 """L-Katyusha in NumPy, from Kovalev, Horvath, Richtarik (2020), Algorithm 2, l2 in the prox."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 from reference.katyusha import restarted
 from reference.l_svrg import coins
 
@@ -13,7 +13,6 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     (n, d), K = a.X.shape, a.B * a.C
     A = np.hstack([a.X, np.ones((n, 1))])
     metric = np.append(np.ones(d), t.c2)[:, None]
-    l1, l2 = (np.vstack([np.tile(part, (d, 1)), np.zeros(K)]) for part in (a.l1, a.l2))
     L, active = 1 / (3 * t.gamma), int((a.s > 0).sum())
     y = z = before = candidate = start.astype(float)
     stage, tails, left = np.zeros(K), coins(active), 0
@@ -24,10 +23,10 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             stored = a.derivatives(slice(None), A @ w)
             full = A.T @ (a.s[:, None] * stored / a.S)
             if step > 0:
-                z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L, l1)
+                z, y, stage = restarted(a, (z, y, stage), w, before, full, 1 / L)
                 path[-1] = y
             before = w
-            sigma = a.l2 / L
+            sigma = a.mu / L
             theta1 = np.where(
                 sigma > 0, np.minimum(np.sqrt(2 * sigma * active / 3), 0.5), 2 / (stage + 4)
             )
@@ -38,7 +37,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         x = theta1 * z + theta2 * w + (1 - theta1 - theta2) * y
         change = a.derivatives([i], (A[i] @ x)[None, :])[0] - stored[i]
         g = full + t.q[i] * np.outer(A[i], change)
-        last, z = z, prox(z - eta / L * metric * g, eta / L, l1, l2)
+        last, z = z, a.prox_but_last(z - eta / L * metric * g, eta / L)
         y = x + theta1 * (z - last)
         path.append(y)
     return np.array(path)

@@ -5,7 +5,7 @@ tests seed with 1.
 """
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 
 def coins(n):
@@ -36,7 +36,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         D = t.D[J][:, None]
         direction = t.q[i] * np.outer(x[J], change) + D * full[J]
         w = w.copy()
-        w[J] = prox(w[J] - t.gamma * direction, t.gamma * D, a.l1, a.l2)
+        w[J] = a.prox(w[J] - t.gamma * direction, t.gamma * D, J)
         b = b - t.gamma * t.c2 * (t.q[i] * change + full_b)
         path.append(np.vstack([w, b]))
     return np.array(path)

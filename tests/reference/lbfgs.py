@@ -49,7 +49,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     def gradient(w):
         z = a.X @ w
         u = a.derivatives(slice(None), z + best_intercept(a, z))
-        return a.X.T @ (a.s[:, None] * u) / a.S + a.l2 * w
+        return a.X.T @ (a.s[:, None] * u) / a.S + a.factor * a.l2 * w
 
     w = start[:-1].astype(float)
     pairs, path = [[] for _ in range(a.B)], [start, start]

@@ -18,8 +18,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     c = np.sqrt(t.c2)
     X = np.hstack([a.X, np.full((n, 1), c)])
     least_p, L = t.p[active].min(), 1 / (3 * t.gamma)  # L = max q_i L_i
-    ridge = a.l2 > 0
-    mu = np.where(ridge, a.l2, 2 * L * least_p)
+    ridge = a.mu > 0
+    mu = np.where(ridge, a.mu, 2 * L * least_p)
     theta = np.minimum(least_p, mu / (2 * L))
     z = np.zeros((n, d + 1, K))  # without the centre
     share = (a.s / a.S)[:, None, None]
@@ -29,7 +29,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
 
     def point(z, centre):
         y = (share * z).sum(axis=0) + centre
-        y[:-1] = np.sign(y[:-1]) * np.maximum(np.abs(y[:-1]) - a.l1 / mu, 0.0)
+        y[:-1] = a.prox(y[:-1], 1 / mu, less=a.mu)
         return y
 
     y = scaled(start.astype(float))

@@ -6,11 +6,11 @@ model of it, no formula of one loss.
 
 import numpy as np
 import scipy.optimize
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 
 def gammas(a, L, n):
-    mu = np.where(a.l2 > 0, a.l2, 0.1 * L / n)
+    mu = np.where(a.mu > 0, a.mu, 0.1 * L / n)
     return np.sqrt((n - 1) ** 2 + 4 * n * L / mu) / (2 * L * n) - (1 - 1 / n) / (2 * L)
 
 
@@ -46,7 +46,6 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     (n, d), K = a.X.shape, a.B * a.C
     A = np.hstack([a.X, np.ones((n, 1))])
     metric = np.append(np.ones(d), t.c2)[:, None]
-    l1, l2 = (np.vstack([np.tile(part, (d, 1)), np.zeros(K)]) for part in (a.l1, a.l2))
     gamma = gammas(a, 1 / (3 * t.gamma), int((a.s > 0).sum()))
     x, table, mean = start.astype(float), np.zeros((n, K)), np.zeros((d + 1, K))
     path = [x]
@@ -54,7 +53,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         z = x + gamma * metric * (t.q[j] * np.outer(A[j], table[j]) - mean)
 
         def after(u, z=z, j=j):
-            return prox(z - gamma * metric * t.q[j] * np.outer(A[j], u), gamma, l1, l2)
+            return a.prox_but_last(z - gamma * metric * t.q[j] * np.outer(A[j], u), gamma)
 
         u = slopes(a, j, lambda u: A[j] @ after(u), table[j])  # noqa: B023
         x = after(u)

@@ -1,7 +1,7 @@
 """RPDG in NumPy, all vectors in full: Lan, Zhou (2018), Algorithm 3; docs/maths.md eq. (54)."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 from reference.sdca import nesterov
 
 LESS, INNER_PASSES = 0.1, 3
@@ -14,8 +14,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     n, K = int((a.s > 0).sum()), a.B * a.C
     X = np.hstack([a.X, np.full((len(a.X), 1), np.sqrt(t.c2))])  # the constant column
     top = 1 / (3 * t.gamma)
-    kappa = np.where(a.l2 > 0, 0.0, LESS * top / n)
-    mu, m = a.l2 + kappa, 1 / t.p[t.p > 0].min()
+    kappa = np.where(a.mu > 0, 0.0, LESS * top / n)
+    mu, m = a.mu + kappa, 1 / t.p[t.p > 0].min()
     C = 4 * top / mu
     root = np.sqrt((m - 1) ** 2 + 4 * m * C)
     tau, eta = (root - (m - 1)) / (2 * m), mu * (root + m - 1) / 2
@@ -32,7 +32,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         if step > 0 and step % (INNER_PASSES * n) == 0:
             scale = np.append(np.ones(X.shape[1] - 1), unit)[:, None]
             beta, theta = nesterov(a, center * scale, x * scale, old * scale, theta)
-            center, old = x + np.where(a.l2 > 0, 0.0, beta) * (x - old), x
+            center, old = x + np.where(a.mu > 0, 0.0, beta) * (x - old), x
         g = X.T @ (a.s[:, None] * u) / a.S
         ahead = x + alpha * (x - before)
         z[i] = (X[i] @ ahead + tau * z[i]) / (1 + tau)
@@ -41,7 +41,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         u[i] = new
         # argmin h(x) + kappa / 2 ||x - c||^2 + g' x + eta / 2 ||x - x_old||^2
         v = (eta * x - g + kappa * center) / (eta + kappa)
-        w = prox(v[:-1], 1 / (eta + kappa), a.l1, a.l2)
+        w = a.prox(v[:-1], 1 / (eta + kappa))
         b = (eta * x[-1:] - g[-1:] + mu * center[-1:]) / (eta + mu)
         before, x = x, np.vstack([w, b if a.fit_intercept else x[-1:]])
         path.append(np.vstack([x[:-1], unit * x[-1:]]))

@@ -4,7 +4,7 @@ Every step moves every coefficient: there is nothing lazy here.
 """
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
@@ -24,7 +24,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     for i in order:
         y[i] = a.derivatives([i], (a.X[i] @ w + b)[None, :])[0]
         weighted = a.s[:, None] * y / a.S
-        w = prox(w - gamma * (a.X.T @ weighted), gamma, a.l1, a.l2)
+        w = a.prox(w - gamma * (a.X.T @ weighted), gamma)
         b = b - gamma * t.c2 * weighted.sum(axis=0)
         path.append(np.vstack([w, b]))
     return np.array(path)

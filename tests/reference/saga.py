@@ -1,7 +1,7 @@
 """SAGA in NumPy, written from docs/maths.md eq. (11)-(13), (15) and Defazio et al. (NIPS 2014)."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
@@ -26,7 +26,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         D = t.D[J][:, None]
         direction = t.q[i] * np.outer(x[J], change) + D * g[J]  # (11)
         w = w.copy()
-        w[J] = prox(w[J] - t.gamma * direction, t.gamma * D, a.l1, a.l2)  # (12)
+        w[J] = a.prox(w[J] - t.gamma * direction, t.gamma * D, J)  # (12)
         b = b - t.gamma * t.c2 * (t.q[i] * change + g_b)
         g = g + a.s[i] / a.S * np.outer(x, change)  # (13)
         g_b = g_b + a.s[i] / a.S * change

@@ -4,7 +4,7 @@ Every step moves every coefficient: there is nothing lazy here. A round is n ste
 """
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
@@ -26,7 +26,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             difference = difference - a.derivatives([before], x @ last[:-1] + last[-1])
             v = v + t.q[before] * x.T @ difference
             v_b = v_b + t.q[before] * difference[0]
-        w = prox(w - gamma * v, gamma, a.l1, a.l2)
+        w = a.prox(w - gamma * v, gamma)
         b = b - gamma * t.c2 * v_b
         path.append(np.vstack([w, b]))
     return np.array(path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.optimize
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 from reference.dual_epoch import root
 from reference.losses import curvature
 
@@ -49,10 +49,10 @@ class Subproblem:
         a = self.a = arrays_of(problem)
         steps, n = steps_of(a, sampling), (a.s > 0).sum()
         even = less / (3 * steps.gamma) / n
-        self.kappa = np.where(a.l2 > 0, 0.0, even)
+        self.kappa = np.where(a.mu > 0, 0.0, even)
         if accelerated:
-            self.kappa = np.maximum(even - a.l2, 0.0)
-        self.sigma = a.l2 + self.kappa
+            self.kappa = np.maximum(even - a.mu, 0.0)
+        self.sigma = a.mu + self.kappa
         c2 = steps.c2 if a.fit_intercept else 1.0
         self.rho = np.minimum(self.sigma / c2, curvature(a.kind) / n)
 
@@ -66,7 +66,7 @@ class Subproblem:
         """(w, b) (d + 1, K) of the dual point u."""
         a = self.a
         v = -a.X.T @ (a.s[:, None] * u) / a.S
-        w = prox((v + self.kappa * center[:-1]) / self.sigma, 1 / self.sigma, a.l1, 0.0)
+        w = a.prox((v + self.kappa * center[:-1]) / self.sigma, 1 / self.sigma, less=a.mu)
         b = center[-1] - (a.s @ u / a.S / self.rho if a.fit_intercept else 0.0)
         return np.vstack([w, b])
 

@@ -1,7 +1,7 @@
 """SGD in NumPy with every iterate kept: Robbins-Monro steps, suffix means; maths.md eq. (59)."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 POWERS = {"constant": 0.0, "sqrt": 0.5, "inverse": 1.0, "auto": 0.75}
 
@@ -27,10 +27,10 @@ def iterates(
     n = int((a.s > 0).sum())
     rate, power = 1 / n, POWERS[schedule]
     if schedule == "auto":
-        rate = np.where(a.l2 > 0, t.gamma * a.l2 / 4, 10 / n)
-        power = np.where(a.l2 > 0, 1.0, 0.75)
+        rate = np.where(a.mu > 0, t.gamma * a.mu / 4, 10 / n)
+        power = np.where(a.mu > 0, 1.0, 0.75)
     elif schedule == "inverse":
-        rate = t.gamma * a.l2
+        rate = t.gamma * a.mu
     w, b = start[:-1].astype(float), start[-1].astype(float)
     v, v_b = np.zeros_like(w), np.zeros_like(b)
     path = [np.vstack([w, b])]
@@ -44,7 +44,7 @@ def iterates(
                 v[J] = momentum * v[J] + eta * t.q[i] * np.outer(a.X[i, J], u_i)
                 v_b = momentum * v_b + eta * t.c2 * t.q[i] * u_i
                 w = w.copy()
-                w[J] = prox(w[J] - v[J], (eta * t.D[J][:, None]), a.l1, a.l2)
+                w[J] = a.prox(w[J] - v[J], eta * t.D[J][:, None], J)
                 b = b - v_b
                 path.append(np.vstack([w, b]))
     return suffix_means(np.array(path), n)

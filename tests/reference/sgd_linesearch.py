@@ -1,7 +1,7 @@
 """SGD with an Armijo line search: Vaswani et al. (2019), Algorithm 1, c = 1/2, option 0."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 from reference.intercept import best_intercept
 from reference.losses import curvature
 from reference.sgd import suffix_means
@@ -40,10 +40,8 @@ def iterates(problem, order, *, sampling="blocks", start=None):
                 eta[k] /= 2
             length = eta[k] * factor[k]
             gathered[k] += length * norm * square * t.q[i] ** 2
-            w[J, c] = prox(
-                w[J, c] - length * t.q[i] * np.outer(a.X[i, J], u[c]),
-                length * t.D[J][:, None], a.l1[c], a.l2[c],
-            )  # fmt: skip
+            moved = w[J, c] - length * t.q[i] * np.outer(a.X[i, J], u[c])
+            w[J, c] = a.prox(moved, length * t.D[J][:, None], J, c)
             b[c] -= length * t.c2 * t.q[i] * u[c]
         path.append(np.vstack([w, b]))
     return suffix_means(np.array(path), n)

@@ -21,9 +21,9 @@ class Sketched:
         self.b = max(1, min(256, self.n // 8))
         self.m = max(int(np.sqrt(self.n)), min(self.n, 50))
         D, K = self.X.shape[1], a.B
-        self.rho = np.maximum(a.l2, 1e-3 * (a.s @ (a.X**2).sum(axis=1) / a.S + t.c2))
+        self.rho = np.maximum(a.mu, 1e-3 * (a.s @ (a.X**2).sum(axis=1) / a.S + t.c2))
         self.test = np.random.default_rng(0).standard_normal((D, min(10, D)))
-        self.ridge = np.vstack([np.tile(a.l2, (D - 1, 1)), np.zeros(K)])
+        self.ridge = np.vstack([a.factor * a.l2, np.zeros(K)])
         self.start = start.astype(float)
         self.w = self.scaled(self.start)
 

@@ -17,7 +17,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             y, snapshot = p.w, p.derivatives(slice(None), p.w)
             left = int(coins.geometric(min(1.0, p.b / p.n)))
         left -= 1
-        sigma = p.a.l2 / p.rho / p.L
+        sigma = p.a.mu / p.rho / p.L
         theta1, theta2 = np.minimum(np.sqrt(2 / 3 * sigma * p.n / p.b), 0.5), 0.5
         eta = theta2 / ((1 + theta2) * theta1)
         x = theta1 * z + theta2 * y + (1 - theta1 - theta2) * p.w

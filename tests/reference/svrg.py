@@ -1,7 +1,7 @@
 """SVRG in NumPy, written from docs/maths.md eq. (11), (12), (14), (15)."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 INNER_PASSES = 2
 
@@ -30,7 +30,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         D = t.D[J][:, None]
         direction = t.q[i] * np.outer(x[J], change) + D * full[J]  # (11)
         w = w.copy()
-        w[J] = prox(w[J] - t.gamma * direction, t.gamma * D, a.l1, a.l2)  # (12)
+        w[J] = a.prox(w[J] - t.gamma * direction, t.gamma * D, J)  # (12)
         b = b - t.gamma * t.c2 * (t.q[i] * change + full_b)
         path.append(np.vstack([w, b]))
     return np.array(path)

@@ -1,7 +1,7 @@
 """SVRG-BB in NumPy, from Tan, Ma, Dai, Qian (2016), Algorithm 1, with the steps (11), (12)."""
 
 import numpy as np
-from reference.arrays import arrays_of, prox, steps_of
+from reference.arrays import arrays_of, steps_of
 
 PASSES = 2  # m / n
 
@@ -22,7 +22,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             # the smooth part of F in the coordinates (w, b / c)
             c = np.sqrt(t.c2) if t.c2 > 0 else 1.0
             point = np.vstack([w, b / c])
-            gradient = np.vstack([full + a.l2 * w, c * full_b * a.fit_intercept])
+            gradient = np.vstack([full + a.factor * a.l2 * w, c * full_b * a.fit_intercept])
             if last is not None:
                 s, y = point - last[0], gradient - last[1]
                 for k in range(a.B):
@@ -35,7 +35,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         D = t.D[J][:, None]
         direction = t.q[i] * np.outer(x[J], change) + D * full[J]
         w = w.copy()
-        w[J] = prox(w[J] - eta * direction, eta * D, a.l1, a.l2)
+        w[J] = a.prox(w[J] - eta * direction, eta * D, J)
         b = b - eta * t.c2 * (t.q[i] * change + full_b)
         path.append(np.vstack([w, b]))
     return np.array(path)

@@ -28,10 +28,10 @@ class AccProxSdca(AcceleratedCenters, Sdca):
     name = "acc-prox-sdca"
 
     def _kappa(self, even: float) -> FloatArray:
-        return np.maximum(even - self.problem.l2, 0.0)
+        return np.maximum(even - self.problem.mu, 0.0)
 
     def _momentum(self) -> FloatArray:
-        half = 0.5 * self.problem.penalty.l2
+        half = 0.5 * self.problem.penalty.mu
         root = np.sqrt(half / (half + self.kappa[:: self.problem.columns.n_outputs]))
         beta: FloatArray = (1.0 - root) / (1.0 + root)
         return beta

@@ -36,7 +36,7 @@ class AccProxSvrg(Svrg):
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
         rows, n = problem.rows, self.sampler.n_active
-        mu = np.where(self.l2 > 0, self.l2, SHARE_OF_REST * self.step_share / (self.theory * n))
+        mu = np.where(self.mu > 0, self.mu, SHARE_OF_REST * self.step_share / (self.theory * n))
         kappa = float((self.step_share / (self.theory * mu.astype(np.float64))).max())
         batch = max(1.0, n * kappa**0.5 / (n + kappa**0.5))
         if rows.sparse:
@@ -54,9 +54,9 @@ class AccProxSvrg(Svrg):
 
     def _momentum(self) -> None:
         """Beta of eq. (48), (K,)."""
-        l2 = self.l2.astype(np.float64)
-        root = np.sqrt(np.minimum(l2 * self.step, 1.0))
-        self.beta = np.where(l2 > 0, (1 - root) / (1 + root), -1.0)
+        mu = self.mu.astype(np.float64)
+        root = np.sqrt(np.minimum(mu * self.step, 1.0))
+        self.beta = np.where(mu > 0, (1 - root) / (1 + root), -1.0)
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """The first pass takes a snapshot."""

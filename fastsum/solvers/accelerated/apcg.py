@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastsum.penalties import shrink
 from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
@@ -50,7 +49,7 @@ class Apcg(AcceleratedCenters):
         slowest = [sampler.inverse_probability(column).max() for column in root.T]
         self.momentum_rate = np.minimum(1.0 / np.array(slowest), MOST_ALPHA)
         self.decay = ((1.0 - self.momentum_rate) / (1.0 + self.momentum_rate)) ** sampler.n_active
-        self.l2[...] = 0.0  # in sigma
+        self.take_out_mu()  # it is in sigma
 
     def _kappa(self, even: float) -> FloatArray:
         return super()._kappa(LESS * even)
@@ -114,5 +113,5 @@ class Apcg(AcceleratedCenters):
     def _shrink(self, state: State) -> None:
         """The weights of x."""
         V, dtype = state["fast_weights"] + state["slow_weights"], self.problem.dtype
-        state["weights"][:-1] = shrink(V[:-1], self.tau.astype(dtype), self.l1, self.l2)
+        state["weights"][:-1] = self.shrink(V[:-1], self.tau.astype(dtype))
         state["weights"][-1] = V[-1]

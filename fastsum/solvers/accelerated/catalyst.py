@@ -53,11 +53,9 @@ class Catalyst(Method):
         self.problem = problem
         first = self.inner(problem, **options)
         L = first.step_share / first.theory
-        mu = problem.penalty.l2
+        mu = problem.penalty.mu
         kappa = np.maximum(self.weight * L / (first.sampler.n_active + 1) - mu, 0.0)
-        alpha = problem.penalty.alpha + kappa
-        ratio = np.divide(problem.penalty.l1, alpha, out=np.zeros_like(alpha), where=alpha > 0)
-        self.method = self.inner(problem.with_penalty(alpha, ratio), **options)
+        self.method = self.inner(problem.with_ridge(kappa), **options)
         self.sampler = self.method.sampler
         C = problem.columns.n_outputs
         self._mu, self.kappa = np.repeat(mu, C), np.repeat(kappa, C)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsum.penalties import shrink
 from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers.accelerated._lags import FloatArray, Lags
@@ -36,6 +35,7 @@ class Katyusha(Svrg):
     """
 
     name = "katyusha"
+    serves_rows = True
     cycle = 1 + EPOCH_PASSES
     vectors = ("points", "snapshot_weights")
     parameters = ("tau1", "tau2", "z_step", "decay")
@@ -44,8 +44,8 @@ class Katyusha(Svrg):
 
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
-        self.l2_64 = self.l2.astype(np.float64)
-        self.convex = self.l2_64 <= 0  # columns without strong convexity
+        self.mu_64 = self.mu.astype(np.float64)
+        self.convex = self.mu_64 <= 0  # columns without strong convexity
         self.n_inner = EPOCH_PASSES * self.sampler.n_active  # m
         self._of: FloatArray | None = None
         self._smoothness = 1 / (3 * self.gamma)
@@ -125,9 +125,7 @@ class Katyusha(Svrg):
         """Whether the way to the snapshot ended against its proximal gradient step, (K,)."""
         W, g = state["weights"].astype(np.float64), state["full_gradient"].astype(np.float64)
         tau = 1 / self._smoothness
-        mapped = (
-            W[:-1] - shrink(W[:-1] - tau * g[:-1], tau, self.problem.l1, self.problem.l2)
-        ) / tau
+        mapped = (W[:-1] - self.problem.shrink(W[:-1] - tau * g[:-1], tau)) / tau
         product = (moved[:-1] * mapped).sum(axis=0) + moved[-1] * g[-1]
         columns = self.problem.columns
         each = product.reshape(columns.n_problems, columns.n_outputs).sum(axis=1)
@@ -137,12 +135,12 @@ class Katyusha(Svrg):
         """tau_1, tau_2, alpha and what follows from them, in epoch `stage` (K,): eq. (41)."""
         if self._of is not None and np.array_equal(self._of, stage):
             return
-        L, l2 = self._smoothness, self.l2_64
-        strong = np.minimum(np.sqrt(self.n_inner * l2 / (3 * L)), 0.5)
+        L, mu = self._smoothness, self.mu_64
+        strong = np.minimum(np.sqrt(self.n_inner * mu / (3 * L)), 0.5)
         self.tau1 = np.where(self.convex, 2 / (stage + 4), strong)
         self.tau2 = self._share_of_snapshot()
         self.z_step = np.where(self.convex, self.ns_step, 1 / 3) / (self.tau1 * L)
-        rate = np.minimum(self.z_step * l2, LARGEST)
+        rate = np.minimum(self.z_step * mu, LARGEST)
         self.decay = 1 / (1 + rate)
         if self._of is None:  # rate is 0 where the stage matters
             self._lags = Lags(rate, self.n_inner if self.problem.rows.sparse else 0)

@@ -44,9 +44,9 @@ class PointSaga(LazySteps, Saga):
 
     def _lengthen(self, factor: float) -> None:
         """Gamma of each column, eq. (46), times `factor`."""
-        n, l2 = self.sampler.n_active, self.l2.astype(np.float64)
+        n, mu = self.sampler.n_active, self.mu.astype(np.float64)
         L = 1 / (3 * self.gamma)
-        mu = np.where(l2 > 0, l2, SHARE_OF_REST * L / n)
+        mu = np.where(mu > 0, mu, SHARE_OF_REST * L / n)
         # ((n - 1)^2 + 4 n L / mu)^(1/2) - (n - 1), over 2 L n, without the difference
         gamma = (2 / mu) / (np.sqrt((n - 1.0) ** 2 + 4 * n * L / mu) + (n - 1.0))
         self.step[...] = np.minimum(gamma * factor, float(np.finfo(self.step.dtype).max))

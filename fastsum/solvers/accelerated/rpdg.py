@@ -50,7 +50,7 @@ class Rpdg(AcceleratedCenters):
         k = np.arange(self.sampler.n_active + 1)[:, None]
         log = np.log1p(-self.sigma * self.rate)
         self.sums = -np.expm1(k * log) / (self.sigma * self.rate)
-        self.l2[...] = 0.0  # in sigma
+        self.take_out_mu()  # it is in sigma
 
     def _kappa(self, even: float) -> FloatArray:
         return super()._kappa(LESS * even)

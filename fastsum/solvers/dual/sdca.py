@@ -10,7 +10,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastsum.penalties import shrink
 from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import ProximalPointMethod
@@ -43,14 +42,14 @@ class Sdca(ProximalPointMethod):
         self.tau = 1.0 / self.sigma
         self.per_sigma = self.tau / S
         self.per_rho = 1.0 / (S * self.rho) if problem.fit_intercept else np.zeros(problem.K)
-        self.l2[...] = 0.0  # in sigma
+        self.take_out_mu()  # it is in sigma
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """The table at 0, which all losses have in their domain."""
         state = super().start(W, rng)
         problem = self.problem
         state["table"] = np.zeros((problem.rows.n_rows, problem.K), problem.dtype)
-        if problem.l1.any():
+        if problem.l1.any() or problem.penalty.own is not None:
             state["unshrunk"] = self.new_vector()
         return state
 
@@ -100,5 +99,5 @@ class Sdca(ProximalPointMethod):
     def _shrink(self, state: State) -> None:
         if "unshrunk" in state:
             V, dtype = state["unshrunk"], self.problem.dtype
-            state["weights"][:-1] = shrink(V[:-1], self.tau.astype(dtype), self.l1, self.l2)
+            state["weights"][:-1] = self.shrink(V[:-1], self.tau.astype(dtype))
             state["weights"][-1] = V[-1]

@@ -25,13 +25,14 @@ class Fista(GradientDescent):
     """Accelerated proximal gradient steps; the file's head says how."""
 
     name = "fista"
+    serves_rows = True
 
     def _momentum(self, state: State, W: Weights) -> FloatArray:
-        l2, L, t = self.problem.penalty.l2, state["lipschitz"], state["momentum"]
-        root = np.sqrt(l2 / (L + l2))
+        mu, L, t = self.problem.penalty.mu, state["lipschitz"], state["momentum"]
+        root = np.sqrt(mu / (L + mu))
         turn = (state["leading"][:-1] - W[:-1]) * (W[:-1] - state["weights"][:-1])
         t = np.where(self.full.each(turn.sum(axis=0)) > 0, 1.0, t)
         state["momentum"] = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t**2))
-        beta = np.where(l2 > 0, (1.0 - root) / (1.0 + root), (t - 1.0) / state["momentum"])
+        beta = np.where(mu > 0, (1.0 - root) / (1.0 + root), (t - 1.0) / state["momentum"])
         spread: FloatArray = self.full.spread(beta)
         return spread

@@ -37,6 +37,10 @@ class FrankWolfe(FullGradientMethod):
     @staticmethod
     def missing(problem: Problem) -> str:
         """A norm in the penalty."""
+        if problem.penalty.own is not None:
+            return (
+                "its features have factors or bounds, and the steps go to corners of one norm ball"
+            )
         return "" if problem.l1.all() else "it has no l1 penalty, whose norm makes the steps"
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:

@@ -18,7 +18,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastsum.penalties import shrink
 from fastsum.problem import Problem
 from fastsum.solvers._full_pass import FloatArray
 from fastsum.solvers._method import State, Weights
@@ -34,6 +33,7 @@ class GradientDescent(FullGradientMethod):
     """Proximal gradient steps; the file's head says how. step_size is 1 / L without tries."""
 
     name: ClassVar[str] = "gd"
+    serves_rows = True
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         super().__init__(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
@@ -91,7 +91,7 @@ class GradientDescent(FullGradientMethod):
         problem, y, L, full = self.problem, state["leading"], state["lipschitz"], self.full
         per_L = 1.0 / full.spread(L)
         W = y.copy()
-        W[:-1] = shrink(y[:-1] - per_L * state["gradient"], per_L, problem.l1, problem.l2)
+        W[:-1] = problem.shrink(y[:-1] - per_L * state["gradient"], per_L)
         z = full.margins(W)
         there = self.look(W, z)
         taken = np.ones(len(L), dtype=bool)

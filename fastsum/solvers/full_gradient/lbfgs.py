@@ -37,6 +37,8 @@ class Lbfgs(FullGradientMethod):
     @staticmethod
     def missing(problem: Problem) -> str:
         """A gradient."""
+        if problem.penalty.bounded:
+            return "its coefficients have bounds, across which no step may go"
         return "its l1 penalty is not smooth" if problem.l1.any() else ""
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
@@ -66,7 +68,7 @@ class Lbfgs(FullGradientMethod):
 
     def _gradient(self, W: Weights, z: FloatArray) -> FloatArray:
         """Of F at W, whose best intercept it sets, (d, K)."""
-        return self.full.gradient(self.look(W, z)) + self.problem.l2 * W[:-1]
+        return self.full.gradient(self.look(W, z)) + self.problem.l2_each * W[:-1]
 
     def _step(self, state: State) -> None:
         full, W = self.full, state["weights"]
@@ -112,8 +114,8 @@ class Lbfgs(FullGradientMethod):
     def _length(self, W: Weights, z: FloatArray, p: FloatArray, z_p: FloatArray) -> FloatArray:
         """Steps a (B,) where the slope along p has fallen to FALL of what it was at 0."""
         full, b = self.full, W[-1].astype(np.float64)
-        w_p = full.each((self.problem.l2 * W[:-1] * p).sum(axis=0))
-        p_p = full.each((self.problem.l2 * p * p).sum(axis=0))
+        w_p = full.each((self.problem.l2_each * W[:-1] * p).sum(axis=0))
+        p_p = full.each((self.problem.l2_each * p * p).sum(axis=0))
 
         def slope(a: FloatArray) -> FloatArray:
             _, u, _ = full.best_losses(z + full.spread(a) * z_p, b)

@@ -74,11 +74,13 @@ class Sketchy(PerSampleMethod):
         self._c = float(np.sqrt(self.intercept_curvature))
         norms = rows.squared_norms(self.n_threads)
         scale = RHO * (float(self._share @ norms) + self.intercept_curvature)
-        self._rho = np.maximum(problem.l2, scale if scale > 0 else 1.0)
+        self._rho = np.maximum(problem.mu, scale if scale > 0 else 1.0)
         draw = np.random.Generator(np.random.PCG64(0))
         D = rows.n_cols + 1
         self._test = draw.standard_normal((D, min(RANK, D)))
         self._ridge = np.ones(D)  # of the l2 penalty, which leaves the intercept out
+        if problem.penalty.own is not None:
+            self._ridge[:-1] = problem.penalty.own.factor
         self._ridge[-1] = 0.0
         self._by_hand, self._factor = step_size, 1.0
         self._metrics: tuple[Any, list[Metric]] | None = None
@@ -86,6 +88,8 @@ class Sketchy(PerSampleMethod):
     @staticmethod
     def missing(problem: Problem) -> str:
         """An l1 penalty, or outputs in one loss."""
+        if problem.penalty.bounded:
+            return "its coefficients have bounds, a prox that in a Hessian's metric has no formula"
         if problem.l1.any():
             return "its penalty has an l1 part, whose prox in a Hessian's metric has no formula"
         if problem.loss.coupled:
@@ -258,7 +262,7 @@ class Sketchy(PerSampleMethod):
 
     def _direction(self, state: State, W: Weights, g: FloatArray) -> FloatArray:
         """P^-1 (g + l2 w), (d + 1, K) in units of (w, b); g is used up."""
-        g[:-1] += self.problem.l2 * W[:-1]
+        g[:-1] += self.problem.l2_each * W[:-1]
         for k, metric in enumerate(self._metrics_of(state)):
             g[:, k] = metric.solve(g[:, k])
         g[-1] *= self._c

@@ -33,7 +33,7 @@ class SketchyKatyusha(Sketchy):
     @staticmethod
     def missing(problem: Problem) -> str:
         """As the others, and an l2 penalty."""
-        if not (problem.l2 > 0).all():
+        if not (problem.mu > 0).all():
             return "it needs an l2 penalty, whose strong convexity sets its momentum"
         return Sketchy.missing(problem)
 
@@ -70,7 +70,7 @@ class SketchyKatyusha(Sketchy):
 
     def _step(self, state: State, ids: npt.NDArray[np.int64], batch: Rows) -> None:
         W, y, z = state["weights"], state["y"], state["z"]
-        l2, n = self.problem.l2, self.sampler.n_active
+        l2, n = self.problem.mu, self.sampler.n_active
         L = self._smoothness(state)
         sigma = l2 / self._rho / L
         theta1 = np.minimum(np.sqrt(2 / 3 * sigma * n / self._batch), 0.5)

@@ -147,7 +147,7 @@ class Sgd(Averaged):
         self._auto: bool = schedule == "auto"
         self._inverse: npt.NDArray[np.bool_] = np.full(K, schedule == "inverse")
         if self._auto:
-            self._inverse = problem.l2 > 0
+            self._inverse = problem.mu > 0
         self.power[self._inverse] = 1.0
         self.decay: FloatArray = np.empty(K)
         self._decay(1.0)
@@ -166,7 +166,7 @@ class Sgd(Averaged):
     def _decay(self, factor: float) -> None:
         """a of each column for steps of `factor` times gamma."""
         share, rate = (SLOWER, FASTER) if self._auto else (1.0, 1.0)
-        strong = share * factor * self.gamma * self.problem.l2
+        strong = share * factor * self.gamma * self.problem.mu
         self.decay[...] = np.where(self._inverse, strong, rate / self.sampler.n_active)
 
     def _mean(self, state: State) -> None:

@@ -42,21 +42,21 @@ class Miso(PerSampleMethod):
     vectors = ("weights", "dual_sum", "centre")
     gradient = ("dual_sum", -1.0)
     tables = ("scalars",)
-    parameters = ("theta", "rho")
+    parameters = ("theta", "rho", "total")
     step_share: ClassVar[float] = 1 / 2
 
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
         q = self.sampler.q_uniform if self.sampler.q is None else float(self.sampler.q.max())
         self._least_p = 1.0 / q
-        l2 = self.l2.astype(np.float64)
-        self.rho = np.where(l2 > 0, 0.0, self._least_p / self.theory)
-        self._mu = l2 + self.rho
+        mu = self.mu.astype(np.float64)
+        self.rho = np.where(mu > 0, 0.0, self._least_p / self.theory)
+        self.total = mu + self.rho
         self._share()
 
     def _share(self) -> None:
         """Theta = p_i delta_i, (K,): delta = 1 or, sooner, mu / (2 q_i L_i) for every row."""
-        self.theta = np.minimum(self._least_p, self._mu * self.step)
+        self.theta = np.minimum(self._least_p, self.total * self.step)
 
     def slow_down(self, factor: float) -> None:
         """Smaller shares."""
@@ -104,7 +104,5 @@ class Miso(PerSampleMethod):
     def _minimise(self, state: State) -> None:
         """The weights that the sum makes, eq. (35)."""
         V, centre = state["dual_sum"].astype(np.float64), state["centre"].astype(np.float64)
-        pulled = V[:-1] + self.rho * centre[:-1]
-        kept = np.sign(pulled) * np.maximum(np.abs(pulled) - self.l1, 0.0)
-        state["weights"][:-1] = kept / self._mu
-        state["weights"][-1] = centre[-1] + self.intercept_curvature / self._mu * V[-1]
+        state["weights"][:-1] = self.best(V[:-1] + self.rho * centre[:-1], self.rho)
+        state["weights"][-1] = centre[-1] + self.intercept_curvature / self.total * V[-1]

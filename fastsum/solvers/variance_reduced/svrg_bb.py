@@ -69,7 +69,7 @@ class SvrgBB(Svrg):
         """Gamma of eq. (32), (K,); `before` where the points or gradients are the same."""
         columns, c2 = self.problem.columns, self.intercept_curvature
         moved, turned = moved.astype(np.float64), turned.astype(np.float64)
-        along = (moved * turned).sum(axis=0) + self.problem.l2 * (moved[:-1] ** 2).sum(axis=0)
+        along = (moved * turned).sum(axis=0) + (self.problem.l2_each * moved[:-1] ** 2).sum(axis=0)
         moved[-1] /= np.sqrt(c2) if c2 > 0 else 1.0
         way = (moved**2).sum(axis=0)
         shape = (columns.n_problems, columns.n_outputs)
