@@ -299,26 +299,24 @@ def penalty_terms(W, v, l1, l2, own, scale, value, gap, subgradient):
 
 def steps(int32_t solver, Block block, Task task, int64_t first_row, order, double total_weight,
           q, double q_uniform, density, scale, double intercept_curvature, step, l1, l2, own,
-          ridge, row_l1, row_l2, tuple vectors, tuple tables, work, tuple parameters=(), tuple sequences=(),
-          visits=None, int64_t time=0, int32_t n_threads=1, tuple per_row=()):
+          ridge, row_l1, row_l2, tuple vectors, tuple tables, work, tuple parameters=(),
+          tuple sequences=(), visits=None, int64_t time=0, int32_t n_threads=1, tuple per_row=()):
     """Steps of solver number `solver` on the rows `order` (int64) of the block.
 
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
     in the order of the solver's header; q (n,) float64 or None; density and scale (d,) or None,
-    step, l1, l2 and ridge (K,), own (d, 3) or None, row_l1 and row_l2 (K,) or None of the block's
-    dtype; work (10 K,) float64; a vector or table may be None if the solver allows it. parameters
-    (K,) and sequences of any size, float64, are read only;
-    visits (d,) int64 and `time`, the steps made before, belong to lazy updates; per_row (n,)
-    float64 is read only. Solvers that have several threads make them in n_threads parts, each with
-    10 K of work. The kernel is called once where there are no rows.
+    step, l1, l2 and ridge (K,), own (d, 3) or None, row_l1 and row_l2 (K,) or None of that dtype;
+    work (10 K,) float64; a vector or table may be None if the solver allows it. parameters (K,),
+    per_row (n,) and sequences of any size, float64, are read only; visits (d,) int64 and `time`,
+    the steps made before, belong to lazy updates. Solvers that have several threads make them in
+    n_threads parts, each with 10 K of work. The kernel is called once where there are no rows.
     """
     cdef int64_t n_steps = order.shape[0], K = task.K, d = block.raw.n_cols
-    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
+    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4, begin = 0, slot
     cdef const int64_t* order_ = <const int64_t*>address(order, 8 * n_steps)
-    cdef int64_t begin = 0, chunk = block.poll_rows(K)
+    cdef int64_t chunk = block.poll_rows(K)
     cdef c.StepArgs a
     cdef c.Status status = c.kOk
-    cdef int slot
     memset(&a, 0, sizeof(a))
     a.columns = task.at(first_row)
     a.total_weight = total_weight

@@ -40,11 +40,12 @@ class MultiTaskFace(LinearRegressor):
         return "rows"
 
     def _check_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, Array, Array | None]:
-        if np.ndim(y) == 1:
+        rows, y, weights = super()._check_data(X, y, sample_weight)
+        if y.ndim == 1:
             raise ValueError(
                 f"For mono-task outputs, use {type(self).__name__.removeprefix('MultiTask')}"
             )
-        return super()._check_data(X, y, sample_weight)
+        return rows, y, weights
 
     def _unpack(self, result: Result, y: Array) -> None:
         super()._unpack(result, y)
