@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum._core import _kernels
+from fastsum.free_columns import FreeColumns
 from fastsum.intercept import best_shift_at_kinks, best_shift_of_coupled, best_shift_of_each
 from fastsum.margin_size import MarginSize
 from fastsum.penalties import Own, row_norms
@@ -104,6 +105,9 @@ class Certifier:
         self._margin_size = MarginSize(problem.rows)
         offset = problem.offset
         self._offset = np.zeros(self._K) if offset is None else np.abs(offset).max(axis=0)
+        own = problem.penalty.own
+        loose = own is not None and own.loose.any() and problem.certified.any()
+        self._free = FreeColumns(problem) if loose else None
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
@@ -156,18 +160,35 @@ class Certifier:
         """What loss, slope and gradient of the last point say of W with the intercepts b (K,)."""
         v, S = -self.gradient, self.problem.total_weight
         penalty, subgradient = np.zeros(self._B), np.zeros(self._B)
-        gap = np.full(self._B, np.inf)
+        gap, u, slope = np.full(self._B, np.inf), self.derivatives, self._slope
+        if self._free is not None:
+            subgradient = self._penalty_terms(W, v, np.ones(self._B))[2]
+            u, v, slope = self._orthogonal(W, v)
         for scale in self._dual_scales(v):
-            penalty, terms, subgradient = self._penalty_terms(W, v, scale)
-            if (scale < 1).any() or self.problem.loss.kinked:  # else 0
-                terms = terms + self._loss_gap(self._shift, scale, self.derivatives) / S
+            penalty, terms, own_subgradient = self._penalty_terms(W, v, scale)
+            subgradient = own_subgradient if self._free is None else subgradient
+            if (scale < 1).any() or self.problem.loss.kinked or self._free is not None:  # else 0
+                terms = terms + self._loss_gap(self._shift, scale, u) / S
             gap = np.fmin(gap, terms)
         objective = self._mean_loss + penalty
         own_gap = np.where(self.problem.certified, gap, np.inf)
         self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b) + self._offset)
-        gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, self._slope))
+        gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, slope))
         self.last_value = objective
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b)
+
+    def _orthogonal(
+        self, W: npt.NDArray[Any], v: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """A dual point, its v and the slope it leaves, where features are unpenalised, eq. (69)."""
+        assert self._free is not None
+        h = self.curvature().reshape(self.derivatives.shape)
+        u, exact, held = self._free.orthogonal(self.derivatives, h, W, v)
+        v = -self._gradient(u)
+        ids = self._free.ids
+        v[ids] = np.where(held, 0.0, v[ids])  # it is, but for rounding
+        # a slope that is more than rounding proves nothing
+        return u, v, np.where(exact, 0.0, np.inf)
 
     def _per_problem(self, values: FloatArray) -> FloatArray:
         """The largest of (K,) values in each problem, (B,)."""

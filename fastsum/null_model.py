@@ -16,8 +16,9 @@ BESIDE = 1e-6  # of a kink
 def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
     """The smallest alpha at which w = 0 minimises eq. (1), at the problem's l1_ratio.
 
-    max_jk |(1/S) sum_i s_i l'(b_null)_ik x_ij| / l1_ratio, with the best intercept of the null
-    model: by eq. (5) its dual point is then optimal. A penalty of rows has the norm over k.
+    max_jk |(1/S) sum_i s_i l'(b_null)_ik x_ij| / (f_j l1_ratio), with the best intercept of the
+    null model: by eq. (5) its dual point is then optimal. What presses against a bound at 0 does
+    not count; a penalty of rows has the norm over k.
 
     Parameters
     ----------
@@ -29,9 +30,31 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
     -------
     alpha : (B,) array
         inf where l1_ratio is 0 and the slope is not: an l2 penalty shrinks, but never to 0.
+
+    Raises
+    ------
+    ValueError
+        If a feature is unpenalised, whose coefficient no alpha makes 0, or has a penalty of its own
+        beside a loss with kinks.
     """
+    own = problem.penalty.own
+    if own is not None and (problem.loss.kinked or own.loose.any()):
+        raise ValueError(
+            "alpha_max is not known where penalty_factor is 0 for a feature, nor for factors and "
+            f"bounds beside loss={problem.loss.name!r} with its kinks: give the alphas"
+            if problem.loss.kinked
+            else "no alpha makes the coefficients of features with penalty_factor=0 zero: give the "
+            "alphas"
+        )
     certifier = Certifier(problem, n_threads)
-    if problem.loss.kinked:
+    if own is not None:
+        # what a bound at 0 does not hold, in units of its factor
+        g = certifier.gradient
+        moves = np.where(g < 0, own.upper[:, None] > 0, own.lower[:, None] < 0)
+        moves &= own.factor[:, None] > 0
+        slope = np.divide(np.abs(g), own.factor[:, None], out=np.zeros_like(g), where=moves)
+        slope = slope.max(axis=0).reshape(problem.columns.n_problems, -1).max(axis=1)
+    elif problem.loss.kinked:
         at_zero = zip(range(problem.K), certifier.null.intercept, strict=True)
         slope = np.array([_least_slope(problem, b, float(z)) for b, z in at_zero])
     else:

@@ -26,6 +26,8 @@ from fastsum.problem_parts import (
 
 FloatArray = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64] | slice
+# Unpenalised features whose columns a certificate takes out as dense ones: how many, and values.
+MOST_FREE, FREE_VALUES = 200, 1 << 24
 
 
 class Problem:
@@ -179,8 +181,8 @@ class Problem:
         return self.with_penalty(alpha, ratio)
 
     def with_penalty_of(self, other: Problem) -> Problem:
-        """The same problem with the penalty of another."""
-        return self._changed(penalty=other.penalty)
+        """The same problem with the strengths of another, whose features may be in other order."""
+        return self._changed(penalty=other.penalty.with_own(self.penalty.own))
 
     def on_columns(self, rows: Rows, columns: npt.NDArray[np.int64]) -> Problem:
         """The same problem on rows that hold some of the columns, in another order perhaps."""
@@ -316,7 +318,11 @@ class Problem:
         if own is None:
             return alpha > 0
         boxed = np.isfinite(own.lower) & np.isfinite(own.upper)
-        return np.asarray(((alpha > 0) & ~own.loose.any()) | boxed.all())
+        n_free = int(np.count_nonzero(own.loose))
+        few = n_free <= MOST_FREE and n_free * self.rows.n_rows <= FREE_VALUES
+        separate = self.columns.n_outputs == 1 and not self.loss.kinked
+        held = n_free == 0 or (few and separate)
+        return np.asarray(((alpha > 0) & held) | boxed.all())
 
     def data_fingerprint(self) -> int:
         """Checksum of all but the penalty: equal for equal X, y, weights, loss and intercept."""

@@ -120,6 +120,11 @@ inline Status gram_descent(const double* H, DescentArgs* a) {
   return kOk;
 }
 
+inline Status descent_gap(DescentArgs* a) {
+  a->gap = quadratic_gap(*a);
+  return kOk;
+}
+
 // A' as rows: row j is column j of A. r = diag(c) A (x - x0), total = sum_i r_i.
 template <class Rows>
 struct ColumnHessian {

@@ -90,6 +90,8 @@ struct Kernels {
   // H = A' diag(c) A of columns (p rows that hold those of A) less c_sum mean mean', gradient g at
   // the start and r (n,) = diag(c) A (x - start), where a.q is as last seen.
   Status (*gram_descent)(const double* H, DescentArgs* a);
+  // a.gap <- its gap where it stands.
+  Status (*descent_gap)(DescentArgs* a);
   // Exact pivots on the same (pivots.hpp): at most `cap` active coordinates; work (cap^2 + 5 cap +
   // 2 p,); a.sweeps counts them.
   Status (*gram_pivots)(const double* H, DescentArgs* a, double* work, int64_t cap);

@@ -29,8 +29,8 @@ struct DenseRows {
   explicit DenseRows(const RowBlock& b)
       : x(static_cast<const T*>(b.values)), stride(b.stride), n_cols(b.n_cols) {}
   Row row(int64_t i) const { return {x + i * stride, n_cols}; }
-  void prefetch_far(int64_t) const {}
-  void prefetch_near(int64_t i) const {
+  [[gnu::always_inline]] void prefetch_far(int64_t) const {}
+  [[gnu::always_inline]] void prefetch_near(int64_t i) const {
     const char* p = reinterpret_cast<const char*>(x + i * stride);
     for (int64_t b = 0; b < 256 && b < n_cols * int64_t(sizeof(T)); b += 64)
       __builtin_prefetch(p + b);  // the rest of a long row is fetched by the hardware
@@ -60,8 +60,8 @@ struct CsrRows {
     const int64_t at = indptr[i];
     return {j + at, x + at, indptr[i + 1] - at};
   }
-  void prefetch_far(int64_t i) const { __builtin_prefetch(indptr + i); }
-  void prefetch_near(int64_t i) const {
+  [[gnu::always_inline]] void prefetch_far(int64_t i) const { __builtin_prefetch(indptr + i); }
+  [[gnu::always_inline]] void prefetch_near(int64_t i) const {
     const int64_t at = indptr[i];
     for (int64_t p = 0; p < 64; p += 16) __builtin_prefetch(j + at + p);
     for (int64_t p = 0; p < 64; p += 64 / int64_t(sizeof(T))) __builtin_prefetch(x + at + p);
@@ -87,8 +87,8 @@ struct OnesRows {
     const int64_t at = indptr[i];
     return {j + at, indptr[i + 1] - at};
   }
-  void prefetch_far(int64_t i) const { __builtin_prefetch(indptr + i); }
-  void prefetch_near(int64_t i) const {
+  [[gnu::always_inline]] void prefetch_far(int64_t i) const { __builtin_prefetch(indptr + i); }
+  [[gnu::always_inline]] void prefetch_near(int64_t i) const {
     const int64_t at = indptr[i];
     for (int64_t p = 0; p < 64; p += 16) __builtin_prefetch(j + at + p);
   }

@@ -1,4 +1,4 @@
-"""What is special to Katyusha, L-Katyusha, MiG, Point-SAGA, Acc-Prox-SVRG and Catalyst."""
+"""What is special to Katyusha, L-Katyusha, MiG, Point-SAGA, Acc-Prox-SVRG, Catalyst, QNing."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,10 @@ from reference.certificate import optimum
 import fastsum
 from fastsum.result import Status
 from fastsum.solvers import SOLVERS
-from fastsum.solvers.accelerated.catalyst import Catalyst
 from fastsum.solvers.variance_reduced import Saga, Svrg
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-NAMES = ("katyusha", "l-katyusha", "mig", "point-saga", "acc-prox-svrg", "catalyst")
+NAMES = ("katyusha", "l-katyusha", "mig", "point-saga", "acc-prox-svrg", "catalyst", "qning")
 
 
 def ill_conditioned(loss="squared", n=600, d=40, ratio=100.0):
@@ -42,15 +41,27 @@ def test_acceleration_where_the_condition_number_is_100_n(loss):
     saga = passes(problem, "saga")
     for name in ("katyusha", "l-katyusha", "mig", "point-saga"):
         assert passes(problem, name) <= saga / 2, name
-    assert passes(problem, "catalyst") <= passes(problem, "miso") / 2
+    for name in ("catalyst", "qning"):
+        assert passes(problem, name) <= passes(problem, "miso") / 2, name
 
 
-@pytest.mark.parametrize(("inner", "weight"), [(Saga, 8.0), (Svrg, 8.0)])
-def test_catalyst_is_ahead_of_what_it_wraps(inner, weight, monkeypatch):
+@pytest.mark.parametrize("name", ["acc-prox-sdca", "catalyst"])
+def test_subproblems_get_longer_as_the_centres_run_further(name, monkeypatch):
+    """At kappa = 3000 n centres that move after each pass diverge."""
+    problem = ill_conditioned(ratio=3000.0)
+    assert passes(problem, name) <= 2 * passes(problem, "katyusha")
+    assert_same_as_twin(name, ill_conditioned(n=40, d=8, ratio=1000.0), "blocks", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"), [("catalyst", Saga), ("catalyst", Svrg), ("qning", Svrg)]
+)
+def test_ahead_of_what_is_wrapped(name, inner, monkeypatch):
     problem = ill_conditioned()
-    monkeypatch.setattr(Catalyst, "inner", inner)
-    monkeypatch.setattr(Catalyst, "weight", weight)
-    assert passes(problem, "catalyst") < passes(problem, inner.name)
+    monkeypatch.setattr(SOLVERS[name], "inner", inner)
+    monkeypatch.setattr(SOLVERS[name], "weight", 8.0)
+    monkeypatch.setattr(SOLVERS[name], "budget", 1)
+    assert passes(problem, name) < passes(problem, inner.name)
 
 
 def rare_columns(n=900, d=24):
@@ -79,6 +90,14 @@ def test_snapshots_without_their_scalars(name, monkeypatch):
     assert_same_as_twin(name, problem, "blocks", monkeypatch, store=False)
 
 
+@pytest.mark.parametrize(("loss", "layout"), [("logistic", "single"), ("squared", "multi")])
+def test_qning_with_pairs_is_its_twin(loss, layout, monkeypatch):
+    # strengths at which trials are taken and trials are given up
+    for alpha in (1e-4, 0.02):
+        problem = random_problem(6, loss, layout, storage="csr", penalty="elasticnet", alpha=alpha)
+        assert_same_as_twin("qning", problem, "blocks", monkeypatch, tol=1e-8, n_passes=20)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_penalty_ends_stationary(name):
     problem = random_problem(1, "squared", storage="csr", penalty="none")
@@ -90,7 +109,7 @@ def test_no_penalty_ends_stationary(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_refined_and_warm_starts(name):
     problem = random_problem(3, "logistic", "one_vs_rest", storage="csr", alpha=1e-3)
-    first = fastsum.minimize(problem, name, tol=1e-10, max_iter=3000)
+    first = fastsum.minimize(problem, name, tol=1e-10, max_iter=3000, refine=True)
     assert first.status is Status.CONVERGED
     start = (first.coef, first.intercept)
     again = fastsum.minimize(problem, name, tol=1e-9, max_iter=400, init=start, refine=False)
@@ -110,4 +129,8 @@ def test_point_saga_with_coupled_outputs(penalty):
 
 
 def test_methods_without_a_step_by_hand():
-    assert [name for name in NAMES if not SOLVERS[name].takes_step] == ["point-saga", "catalyst"]
+    assert [name for name in NAMES if not SOLVERS[name].takes_step] == [
+        "point-saga",
+        "catalyst",
+        "qning",
+    ]

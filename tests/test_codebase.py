@@ -23,7 +23,8 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "problem_parts", "certificate", "margin_size", "sampling", "null_model"},
+    {"problem", "problem_parts", "certificate", "margin_size", "free_columns"}
+    | {"sampling", "null_model"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"threads"},
@@ -36,7 +37,8 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
-    "certificate": {"problem", "margin_size"},  # what is certified
+    "certificate": {"problem", "margin_size", "free_columns"},  # what is certified
+    "free_columns": {"problem"},  # whose columns they are
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
     "model_selection": {"linear_model"},  # whose fits it makes together
@@ -132,7 +134,7 @@ SOLVER_LAYERS = [
     {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},
     {"variance_reduced", "dual"},  # which accelerated methods may wrap
     {"phases", "_driver"},
-    {"_newton", "_warm_start", "_proximal_point"},
+    {"_newton", "_warm_start", "_proximal_point", "_pairs"},
     {"_method", "_progress", "_extrapolation", "_working_set", "_full_pass"},
 ]
 

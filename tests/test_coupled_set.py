@@ -7,6 +7,7 @@ import scipy.optimize
 import scipy.sparse as sp
 from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
 from scipy.special import log_softmax, softmax
+from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 from fastsum import Problem, minimize
@@ -14,7 +15,7 @@ from fastsum._core import _working_set
 from fastsum.certificate import Certifier
 from fastsum.solvers.phases import _coupled_model as model_module
 from fastsum.solvers.phases import coupled_set as module
-from fastsum.solvers.phases._coupled_model import Coefficients, CoupledQuadratic
+from fastsum.solvers.phases._coupled_model import Coefficients, CoupledQuadratic, common_part
 from fastsum.solvers.phases._submatrix import Submatrix
 from fastsum.solvers.phases.coupled_set import CoupledSet
 
@@ -50,7 +51,7 @@ def quadratic(storage, *, free, dtype=np.float64, l1=0.01, l2=0.002, seed=0):
     block = Submatrix(split_rows(X, 2), ids, 1).by_columns
     c = softmax(rng.standard_normal((C, N)), axis=0) * rng.uniform(0.5, 2, N) / N
     c[:, 3] = 0.0
-    model = CoupledQuadratic(Coefficients(block, place, output, C), c, free, l1, l2)
+    model = CoupledQuadratic(Coefficients(block, place, output, C), c, free, l1, l2, False)
     A = np.zeros((N, C, len(inside)))
     for p, (j, k) in enumerate(zip(column, output, strict=True)):
         A[:, k, p] = dense(X)[:, j]
@@ -102,12 +103,14 @@ def least_quadratic(H, q, l1, l2):
 
 
 @pytest.mark.parametrize("free", [False, True])
-@pytest.mark.parametrize("sampled", [False, True])
-def test_minimiser_of_the_quadratic(storage, form, free, sampled, monkeypatch):
-    monkeypatch.setattr(model_module, "ALWAYS", 1e9 if sampled else 0)
+@pytest.mark.parametrize("way", ["sweeps", "sampled", "stored", "stalled"])
+def test_minimiser_of_the_quadratic(storage, form, free, way, monkeypatch):
+    monkeypatch.setattr(model_module, "ALWAYS", 1e9 if way == "sampled" else 0)
+    monkeypatch.setattr(model_module, "STORED", 1e9 if way == "stored" else 0)
+    monkeypatch.setattr(model_module, "STALLED", 0.0 if way == "stalled" else np.inf)
     monkeypatch.setattr(model_module, "WORTH", 0)
     monkeypatch.setattr(model_module, "LEAST_ROWS", 12)
-    for seed in range(3):
+    for seed in range(2):
         model, _, H = quadratic(storage, free=free, l1=0.005, seed=seed)
         q = 0.1 * np.random.default_rng(seed).standard_normal(len(H))
         x = np.zeros(len(H))
@@ -117,6 +120,40 @@ def test_minimiser_of_the_quadratic(storage, form, free, sampled, monkeypatch):
         best = least_quadratic(H, q, 0.005, 0.002)
         assert best < -1e-4
         np.testing.assert_allclose(value, best, rtol=1e-9)
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 4, 7])
+@pytest.mark.parametrize("l2", [0.0, 1e-3, 0.4])
+def test_common_part_of_a_column_is_the_best_one(outputs, l2):
+    W = np.random.default_rng(outputs).standard_normal((20, outputs))
+    W[::2, 0] = 0.0
+    found = common_part(W, 0.1, l2)[:, 0]
+
+    def penalty(t):
+        shifted = W[:, :, None] - t[:, None, :]
+        return (0.1 * np.abs(shifted) + 0.5 * l2 * shifted**2).sum(axis=1)
+
+    grid = np.linspace(-3, 3, 20001)
+    least = penalty(np.broadcast_to(grid, (20, len(grid)))).min(axis=1)
+    assert (penalty(found[:, None])[:, 0] <= least + 1e-12).all()
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-7])
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("stored", [False, True])
+def test_nearly_no_penalty(l2, free, stored, monkeypatch):
+    """Neither a common change of all outputs nor columns that depend on others stall a fit."""
+    monkeypatch.setattr(model_module, "STORED", 5e7 if stored else 0)
+    X, y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
+    for alpha in (5e-4, 1e-6):
+        problem = Problem(
+            X, y, loss="multinomial", alpha=alpha, l1_ratio=1.0 - l2, fit_intercept=free
+        )
+        W, certificate = run(problem, tol=1e-7, most=15)
+        p = softmax(X @ W[:-1] + W[-1], axis=1)
+        g, l1 = X.T @ (p - np.eye(3)[y]) / len(y) + alpha * l2 * W[:-1], alpha * (1.0 - l2)
+        assert certificate.gap.max() <= 1e-7
+        assert np.abs(g).max() <= l1 + 5e-4  # |residual|^2 <= 2 L gap
 
 
 def test_descent_follows_the_margins(storage):

@@ -115,7 +115,6 @@ def test_groups_reach_the_splitter_of_a_lasso():
         ({"l1_ratio": [[0.5, 0.6]]}, TypeError, "l1_ratio must be an instance of float, not list"),
         ({"l1_ratio": []}, ValueError, "l1_ratio is empty"),
         ({"l1_ratio": 0.0}, ValueError, "grid generation is not supported for l1_ratio=0"),
-        ({"positive": True}, ValueError, "positive=True has no meaning"),
         ({"precompute": True}, ValueError, "precompute=True has no meaning"),
         ({"precompute": np.eye(20)}, ValueError, "precompute=.*has no meaning"),
         ({"selection": "random"}, ValueError, "selection='random' has no meaning"),

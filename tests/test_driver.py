@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastsum import Problem, minimize
 from fastsum.certificate import Certifier
 from fastsum.columns import Columns
+from fastsum.linear_model import FiniteSumRegressor
 from fastsum.result import Status
 from fastsum.solvers import SOLVERS
 
@@ -214,7 +215,8 @@ def test_all_that_the_arithmetic_gives_ends_a_fit(name, loss, layout, offset):
         y = random_labels(rng, X, loss, layout)
         columns = Columns.one_vs_rest(int(y.max()) + 1) if layout == "one_vs_rest" else None
         problem = Problem(X + offset, y, loss=loss, alpha=0.01, columns=columns)
-        result = minimize(problem, name, tol=1e-14, max_iter=1000, random_state=0)
+        fit = {"tol": 1e-14, "max_iter": 1000, "random_state": 0, "refine": True}
+        result = minimize(problem, name, **fit)
         assert result.status in (Status.CONVERGED, Status.PRECISION)
         assert result.n_iter <= 500
         if not offset:
@@ -277,17 +279,32 @@ def test_n_iter_is_max_iter_if_stopped_by_it(name, refine):
 
 def test_refinement_is_named_in_the_trace_and_never_worse():
     problem = random_problem(51, n=200, d=10, alpha=1e-4)
-    result = minimize(problem, "saga", tol=1e-10, max_iter=500, random_state=0)
-    plain = minimize(problem, "saga", tol=1e-10, max_iter=500, random_state=0, refine=False)
+    result = minimize(problem, "saga", tol=1e-10, max_iter=500, random_state=0, refine=True)
+    plain = minimize(problem, "saga", tol=1e-10, max_iter=500, random_state=0)
     assert set(result.trace["phase"]) - {"saga"} <= {"newton", "extrapolation"}
     assert "newton" in result.trace["phase"]
     assert result.n_iter < plain.n_iter
     assert set(plain.trace["phase"]) == {"saga"}
 
 
+def test_who_refines():
+    """A method named in `minimize` does not; an estimator does, and "auto" where it names one."""
+    X, y = np.random.default_rng(0).standard_normal((2, 200, 10))
+    y = y[:, 0]
+    fit = {"tol": 1e-10, "max_iter": 500}
+    alone = minimize(Problem(X, y, loss="squared", alpha=1e-4), "saga", **fit)
+    model = FiniteSumRegressor(alpha=1e-4, solver="saga", **fit).fit(X, y)
+    mixed = Problem(X, np.stack([y, y], 1), loss="squared", alpha=1e-4, l1_ratio=[0.0, 1.0])
+    left = minimize(mixed, **fit)
+    assert set(alone.trace["phase"]) == {"saga"} and left.solver == "saga"
+    for trace in (model.trace_, left.trace):
+        assert {"newton", "extrapolation"} & set(trace["phase"])
+
+
 def test_extrapolation_serves_where_newton_is_too_dear():
     problem = random_problem(52, n=400, d=120, alpha=1e-3, loss="squared", storage="csr")
     options = {"solver": "saga", "tol": 1e-10, "max_iter": 3000, "random_state": 0}
+    options["refine"] = True
     result = minimize(problem, **options)
     assert "extrapolation" in minimize(problem, **options).trace["phase"]
     assert result.objective == pytest.approx(reference.optimum(problem)[0], rel=1e-9)

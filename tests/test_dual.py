@@ -106,7 +106,7 @@ def test_the_intercept_is_free(name):
 def test_a_path_carries_the_tables(name, penalty):
     """Another penalty with the state of the last: the tables are of the loss alone."""
     problem = random_problem(6, penalty=penalty, storage="csr", alpha=0.1)
-    first = fastsum.minimize(problem, name, tol=1e-8, max_iter=5000)
+    first = fastsum.minimize(problem, name, tol=1e-8, max_iter=5000, refine=True)
     weaker = problem.with_penalty(0.05, problem.penalty.l1_ratio)
     warm = fastsum.minimize(weaker, name, tol=1e-8, max_iter=5000, init=first, refine=False)
     assert warm.status is Status.CONVERGED
@@ -116,7 +116,7 @@ def test_a_path_carries_the_tables(name, penalty):
 @pytest.mark.parametrize("name", NAMES)
 def test_newton_steps_do_no_harm(name):
     problem = random_problem(7, "logistic", alpha=1e-4)
-    result = fastsum.minimize(problem, name, tol=1e-9, max_iter=5000)
+    result = fastsum.minimize(problem, name, tol=1e-9, max_iter=5000, refine=True)
     assert result.status is Status.CONVERGED
 
 

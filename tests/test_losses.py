@@ -168,7 +168,8 @@ def test_conjugate_is_infinite_outside_its_domain(name, u, y):
     ],
 )
 def test_conjugate_at_the_border_of_its_domain(name, u, y, value):
-    assert LOSSES[name].conjugate(np.array(u), y) == value
+    got = LOSSES[name].conjugate(np.array(u), y)
+    assert got == pytest.approx(value, rel=4e-15, abs=0)  # a logarithm differs by CPU level
 
 
 def test_extreme_margins_stay_finite(loss):

@@ -80,3 +80,7 @@ class Descent:
         share: float,
         most: int,
     ) -> tuple[float, int]: ...
+
+def quadratic_gap(
+    x: Array, q: Array, l1: float, l2: float, size: float, diagonal: Array, own: Array | None
+) -> float: ...

@@ -194,3 +194,17 @@ cdef class Descent:
         raise_for(status)
         PyErr_CheckSignals()
         return self.raw.gap, self.raw.sweeps
+
+
+def quadratic_gap(x, q, double l1, double l2, double size, diagonal, own):
+    """Duality gap of a quadratic at x with the gradient q, all (p,); own (p, 3) or None."""
+    cdef c.DescentArgs a
+    memset(&a, 0, sizeof(a))
+    a.p = x.shape[0]
+    a.l1, a.l2, a.size = l1, l2, size
+    a.x = <double*>address(x, 8 * a.p)
+    a.q = <double*>address(q, 8 * a.p)
+    a.diagonal = <const double*>address(diagonal, 8 * a.p)
+    a.own = <const double*>address(own, 24 * a.p)
+    kernels().descent_gap(&a)
+    return a.gap

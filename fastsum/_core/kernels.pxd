@@ -150,6 +150,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
                            double*, int32_t*, double*, int32_t) noexcept nogil
         Status (*mirror)(int64_t, int64_t, double*, int32_t) noexcept nogil
         Status (*gram_descent)(const double*, DescentArgs*) noexcept nogil
+        Status (*descent_gap)(DescentArgs*) noexcept nogil
         Status (*gram_pivots)(const double*, DescentArgs*, double*, int64_t) noexcept nogil
         Status (*row_descent)(const double*, RowDescentArgs*) noexcept nogil
         Status (*column_descent)(const RowBlock*, const double*, const double*, const double*,

@@ -113,6 +113,7 @@ def train(X: Any, y: npt.NDArray[Any], recipe: Recipe, title: str) -> Training:
             n_jobs=recipe.n_jobs,
             random_state=recipe.seed,
             callback=bar.update,
+            refine=True,  # as the estimators
         )
         bar.finish(result)
     seconds = perf_counter() - start

@@ -19,10 +19,10 @@ from fastsum.linear_model.poisson import PoissonRegressor
 from fastsum.linear_model.regressors import (
     ElasticNet,
     Lasso,
-    Ridge,
     SAGARegressor,
     SVRGRegressor,
 )
+from fastsum.linear_model.ridge import Ridge
 from fastsum.linear_model.svm import LinearSVC
 
 __all__ = [

@@ -38,6 +38,12 @@ SHARED_CONSTRAINTS: Constraints = {
     "warm_start": ["boolean"],
     "verbose": ["verbose"],
 }
+# What belongs to the features, of all estimators that have it.
+OWN_CONSTRAINTS: Constraints = {
+    "penalty_factor": [None, "array-like"],
+    "lower": [None, Real, "array-like"],
+    "upper": [None, Real, "array-like"],
+}
 # What the general estimators and those named after a solver add to the drop-ins.
 SOLVER_CONSTRAINTS: Constraints = {
     "alpha": [NON_NEGATIVE],
@@ -45,6 +51,7 @@ SOLVER_CONSTRAINTS: Constraints = {
     "loss_param": [None, POSITIVE],
     "sampling": [StrOptions(set(KINDS))],
     "step_size": [None, POSITIVE],
+    **OWN_CONSTRAINTS,
 }
 
 
@@ -114,6 +121,15 @@ class FiniteSumEstimator(BaseEstimator):
         if not np.isfinite(total):
             raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
         return weights
+
+    def _own(self) -> dict[str, Any]:
+        """Factors and bounds of the features, as a Problem takes them."""
+        given = {name: getattr(self, name, None) for name in OWN_CONSTRAINTS}
+        if getattr(self, "positive", False):
+            if given["lower"] is not None:
+                raise ValueError("positive=True is lower=0: give one of the two")
+            given["lower"] = 0.0
+        return given
 
     def _solve(self, problem: Problem) -> Result:
         """Minimises the problem and sets what every estimator reports."""

@@ -166,6 +166,15 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             columns, labels = Columns.one_vs_rest(n_classes), codes
         if loss.coupled and n_classes == 2:
             offset = in_two_outputs(check_offset(offset, rows.n_rows, 1))
+        if (
+            loss.coupled
+            and n_classes == 2
+            and any(self._own()[b] is not None for b in ("lower", "upper"))
+        ):
+            raise ValueError(
+                "bounds are of each output, and loss='multinomial' has two for two classes whose "
+                "difference is coef_: use loss='logistic'"
+            )
         total = float(rows.n_rows) if weights is None else float(weights.sum())
         alpha, l1_ratio = self._strengths(total)
         return Problem(
@@ -180,6 +189,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             group=getattr(self, "group", None),
             columns=columns,
             offset=offset,
+            **self._own(),
         )
 
     def _accept(self, result: Result, problem: Problem, y: Array) -> None:

@@ -49,8 +49,10 @@ PARAMETERS = {
     or the joblib context, -1 all CPUs.""",
     "random_state": """random_state : int, RandomState instance or None, default=None
     Seed of the order of the rows; None is a fixed seed, so that equal fits give equal models.""",
-    "solver": """solver : {"auto", "saga", "svrg"}, default="auto"
-    Method; "auto" chooses its phases by the shape of the problem and by what they gain.""",
+    "solver": """solver : str, default="auto"
+    Method, any name of `fastsum.minimize`; "auto" chooses its phases by the shape of the problem
+    and by what they gain. A named method may take certified better points than its own on its way,
+    as in `minimize(refine=True)`.""",
     "warm_start": """warm_start : bool, default=False
     Continue from the last fit. With the same data "saga" and "svrg" do so exactly (all solver
     state), and with another penalty from their tables; "auto" goes on from its point and never to a
@@ -65,7 +67,14 @@ PARAMETERS = {
     "copy_X": """copy_X : bool, default=True
     X is never modified, and copied only where its layout asks for it.""",
     "positive": """positive : bool, default=False
-    Only False is supported.""",
+    Whether coefficients must be >= 0: lower=0. The intercept need not be.""",
+    "penalty_factor": """penalty_factor : array-like of shape (n_features,), default=None
+    Factors >= 0 of the penalty, one a feature; 0 leaves it unpenalised. They are taken as they are
+    (glmnet scales them to a mean of 1). None is 1.""",
+    "lower": """lower : float or array-like of shape (n_features,), default=None
+    Lower bounds of the coefficients of each feature, <= 0; None is none.""",
+    "upper": """upper : float or array-like of shape (n_features,), default=None
+    Upper bounds of the coefficients of each feature, >= 0; None is none.""",
     "precompute": """precompute : bool, default=False
     Only False has a meaning here.""",
     "selection": """selection : {"cyclic"}, default="cyclic"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy.typing as npt
 from sklearn.utils._param_validation import StrOptions
 
 from fastsum.linear_model._base import SHARED_CONSTRAINTS, SOLVER_CONSTRAINTS, Constraints
@@ -39,6 +40,9 @@ class SolverClassifier(StreamingClassifier):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.loss = loss
         self.alpha = alpha
@@ -54,6 +58,9 @@ class SolverClassifier(StreamingClassifier):
         self.verbose = verbose
         self.sampling = sampling
         self.step_size = step_size
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
 
 class SolverRegressor(StreamingRegressor):
@@ -81,6 +88,9 @@ class SolverRegressor(StreamingRegressor):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.loss = loss
         self.alpha = alpha
@@ -95,6 +105,9 @@ class SolverRegressor(StreamingRegressor):
         self.verbose = verbose
         self.sampling = sampling
         self.step_size = step_size
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
     def _loss_name(self) -> str:
         return str(self.loss)

@@ -187,8 +187,8 @@ def path(
         Weights >= 0.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : {"auto", "saga", "svrg"}, default="auto"
-        Method.
+    solver : str, default="auto"
+        Method, any name of `fastsum.minimize`.
     tol, max_iter : float and int, default=1e-4 and 1000
         When the solution of one alpha ends, see the estimators.
     n_jobs : int, default=None

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsum.data import Rows
 from fastsum.linear_model._base import (
     NON_NEGATIVE,
+    OWN_CONSTRAINTS,
     SHARED_CONSTRAINTS,
     Array,
     Constraints,
@@ -93,6 +94,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             fit_intercept=self.fit_intercept,
             group=self._group(),
             offset=offset,
+            **self._own(),
         )
 
     def _group(self) -> str | None:
@@ -182,12 +184,12 @@ class CoordinateDescentFace(LinearRegressor):
         "precompute": ["boolean", "array-like"],
         "copy_X": ["boolean"],
         "positive": ["boolean"],
+        **OWN_CONSTRAINTS,
         "selection": [StrOptions({"cyclic", "random"})],
         "solver": [StrOptions(set(SOLVER_NAMES))],
     }
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
         "precompute": (False, _X_IS_SAFE),
-        "positive": (False, "bounds are not supported; use scikit-learn's class for them"),
         "selection": ("cyclic", "no coordinates are selected; SAGARegressor has `sampling`"),
     }
 

@@ -6,10 +6,16 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fastsum.linear_model._base import POSITIVE, SHARED_CONSTRAINTS, Constraints
+from fastsum.linear_model._base import (
+    OWN_CONSTRAINTS,
+    POSITIVE,
+    SHARED_CONSTRAINTS,
+    Constraints,
+)
 from fastsum.linear_model._classifier import LinearClassifier
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._faces import SolverClassifier
@@ -38,6 +44,9 @@ class SAGAClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -89,6 +98,9 @@ class SVRGClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -147,6 +159,9 @@ class LogisticRegression(LinearClassifier):
     <p:verbose>
     <p:warm_start>
     <p:n_jobs>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -179,6 +194,7 @@ class LogisticRegression(LinearClassifier):
         "intercept_scaling": [POSITIVE],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "solver": [StrOptions(set(SOLVER_NAMES))],
+        **OWN_CONSTRAINTS,
     }
     _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
         "penalty": ("deprecated", "use l1_ratio=0 (l2), 1 (l1) or between, and C=np.inf for none"),
@@ -203,6 +219,9 @@ class LogisticRegression(LinearClassifier):
         verbose: int = 0,
         warm_start: bool = False,
         n_jobs: int | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.penalty = penalty
         self.C = C
@@ -218,6 +237,9 @@ class LogisticRegression(LinearClassifier):
         self.verbose = verbose
         self.warm_start = warm_start
         self.n_jobs = n_jobs
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
     def _loss_name(self) -> str:
         check_is_fitted(self, "classes_")

@@ -30,7 +30,7 @@ from fastsum.linear_model._cv import (
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._grids import checked_grid
 from fastsum.linear_model._leave_one_out import LeaveOneOut
-from fastsum.linear_model.regressors import Ridge
+from fastsum.linear_model.ridge import Ridge
 from fastsum.problem import FloatArray, Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
 from fastsum.solvers._driver import plain

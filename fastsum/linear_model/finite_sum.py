@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy.typing as npt
 from sklearn.utils._param_validation import StrOptions
 
 from fastsum.linear_model._base import Constraints
@@ -34,6 +35,9 @@ class FiniteSumClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -83,6 +87,9 @@ class FiniteSumClassifier(SolverClassifier):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         super().__init__(
             loss,
@@ -99,6 +106,9 @@ class FiniteSumClassifier(SolverClassifier):
             verbose=verbose,
             sampling=sampling,
             step_size=step_size,
+            penalty_factor=penalty_factor,
+            lower=lower,
+            upper=upper,
         )
         self.solver = solver
         self.group = group
@@ -125,6 +135,9 @@ class FiniteSumRegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -174,6 +187,9 @@ class FiniteSumRegressor(SolverRegressor):
         verbose: int = 0,
         sampling: str = "auto",
         step_size: float | None = None,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         super().__init__(
             loss,
@@ -189,6 +205,9 @@ class FiniteSumRegressor(SolverRegressor):
             verbose=verbose,
             sampling=sampling,
             step_size=step_size,
+            penalty_factor=penalty_factor,
+            lower=lower,
+            upper=upper,
         )
         self.solver = solver
         self.group = group

@@ -26,6 +26,9 @@ class SDCAClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -68,6 +71,9 @@ class SDCARegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -110,6 +116,9 @@ class SAGClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -152,6 +161,9 @@ class SAGRegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -194,6 +206,9 @@ class KatyushaClassifier(SolverClassifier):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -236,6 +251,9 @@ class KatyushaRegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------

@@ -1,22 +1,19 @@
-"""Regressors: SAGARegressor, SVRGRegressor and the drop-ins Ridge, Lasso and ElasticNet."""
+"""Regressors: SAGARegressor, SVRGRegressor and the drop-ins Lasso and ElasticNet."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+import numpy.typing as npt
 
-from fastsum.linear_model._base import NON_NEGATIVE, SHARED_CONSTRAINTS, Array, Constraints
+from fastsum.linear_model._base import (
+    Constraints,
+)
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._faces import SolverRegressor
 from fastsum.linear_model._regressor import (
     CoordinateDescentFace,
-    LinearRegressor,
 )
-from fastsum.result import Result
-from fastsum.solvers._registry import SOLVER_NAMES
 
 
 @documented
@@ -38,6 +35,9 @@ class SAGARegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -88,6 +88,9 @@ class SVRGRegressor(SolverRegressor):
     <p:verbose>
     <p:sampling>
     <p:step_size>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -121,104 +124,6 @@ class SVRGRegressor(SolverRegressor):
 
 
 @documented
-class Ridge(LinearRegressor):
-    """Ridge regression with scikit-learn's parametrisation, solved to a certified accuracy.
-
-    Minimises ``sum_i s_i (y_i - x_i . w - b)^2 + alpha ||w||_2^2``: the objective (1) with
-    ``alpha / sum_i s_i``, whose units `objective_` and `dual_gap_` have.
-
-    Parameters
-    ----------
-    alpha : float or array-like of shape (n_targets,), default=1.0
-        Strength of the penalty, >= 0; one a target if an array.
-    <p:fit_intercept>
-    <p:copy_X>
-    max_iter : int, default=None
-        Most passes over the data; None is 1000.
-    <p:tol>
-    <p:solver>
-    <p:positive>
-    <p:random_state>
-    <p:n_jobs>
-    <p:warm_start>
-    <p:verbose>
-
-    Attributes
-    ----------
-    <a:coef_regressor>
-    <a:intercept_regressor>
-    n_iter_ : ndarray of shape (n_targets,)
-        Passes over the data; the targets share them.
-    <a:common>
-
-    See Also
-    --------
-    Lasso, ElasticNet : With an l1 penalty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastsum import Ridge
-    >>> X = np.arange(6.0)[:, None]
-    >>> np.round(Ridge(alpha=1.0, tol=1e-8, random_state=0).fit(X, 2 * X.ravel()).coef_, 3)
-    array([1.892])
-    """
-
-    _parameter_constraints: ClassVar[Constraints] = {
-        **SHARED_CONSTRAINTS,
-        "alpha": [NON_NEGATIVE, np.ndarray, list, tuple],
-        "copy_X": ["boolean"],
-        "max_iter": [Interval(Integral, 0, None, closed="left"), None],
-        "solver": [StrOptions(set(SOLVER_NAMES))],
-        "positive": ["boolean"],
-    }
-    _default_only: ClassVar[dict[str, tuple[Any, str]]] = {
-        "positive": (False, "bounds are not supported; use scikit-learn's Ridge for them"),
-    }
-
-    def __init__(
-        self,
-        alpha: Any = 1.0,
-        *,
-        fit_intercept: bool = True,
-        copy_X: bool = True,
-        max_iter: int | None = None,
-        tol: float = 1e-4,
-        solver: str = "auto",
-        positive: bool = False,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-    ):
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.copy_X = copy_X
-        self.max_iter = max_iter
-        self.tol = tol
-        self.solver = solver
-        self.positive = positive
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.warm_start = warm_start
-        self.verbose = verbose
-
-    def _strengths(self, total_weight: float) -> tuple[Any, Any]:
-        alpha = np.asarray(self.alpha, dtype=np.float64)
-        if alpha.ndim > 1 or not (np.isfinite(alpha).all() and (alpha >= 0).all()):
-            raise ValueError(
-                f"alpha must be a finite number >= 0, or one a target, got {self.alpha!r}"
-            )
-        return alpha / total_weight, 0.0
-
-    def _unpack(self, result: Result, y: Array) -> None:
-        super()._unpack(result, y)
-        if y.ndim == 2 and y.shape[1] == 1:  # scikit-learn's shapes: coef_ (d,), intercept_ (1,)
-            self.coef_ = self.coef_[0]
-        self.n_iter_ = np.full(1 if y.ndim == 1 else y.shape[1], result.n_iter, dtype=np.int32)
-
-
-@documented
 class Lasso(CoordinateDescentFace):
     """Lasso with scikit-learn's parametrisation, solved to a certified accuracy.
 
@@ -241,6 +146,9 @@ class Lasso(CoordinateDescentFace):
     <p:solver>
     <p:n_jobs>
     <p:verbose>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -278,6 +186,9 @@ class Lasso(CoordinateDescentFace):
         solver: str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -292,6 +203,9 @@ class Lasso(CoordinateDescentFace):
         self.solver = solver
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
 
     _parameter_constraints: ClassVar[Constraints] = {
         name: kinds
@@ -328,6 +242,9 @@ class ElasticNet(CoordinateDescentFace):
     <p:solver>
     <p:n_jobs>
     <p:verbose>
+    <p:penalty_factor>
+    <p:lower>
+    <p:upper>
 
     Attributes
     ----------
@@ -366,6 +283,9 @@ class ElasticNet(CoordinateDescentFace):
         solver: str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        penalty_factor: npt.ArrayLike | None = None,
+        lower: npt.ArrayLike | None = None,
+        upper: npt.ArrayLike | None = None,
     ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -381,3 +301,6 @@ class ElasticNet(CoordinateDescentFace):
         self.solver = solver
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper

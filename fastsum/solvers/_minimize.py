@@ -44,7 +44,7 @@ def minimize(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     callback: Callback | None = None,
-    refine: bool = True,
+    refine: bool = False,
     verbose: int = 0,
     solver_options: Mapping[str, object] | None = None,
 ) -> Result:
@@ -54,8 +54,9 @@ def minimize(
     ----------
     problem : Problem
         What to minimise, docs/maths.md eq. (1).
-    solver : {"auto", "saga", "svrg"}, default="auto"
-        "auto" goes through phases chosen by the shape of the problem and by what they gain.
+    solver : str, default="auto"
+        "auto" goes through phases chosen by the shape of the problem and by what they gain; the
+        other names are one method each, README.md lists them.
     tol : float, default=1e-4
         Stop when the certified gap is at most tol * (F(null model) - best dual value); the same for
         every solver. The null model has w = 0 and the best intercept. 1e-12 or less asks for all
@@ -78,10 +79,11 @@ def minimize(
         Seed of the row order; None is a fixed seed, so that equal calls give equal results.
     callback : callable, default=None
         Called with a `Progress` after each certificate; a true return value stops the fit.
-    refine : bool, default=True
+    refine : bool, default=False
         Try, at certificates, points beyond the method's own and take those that are certified
         better: the extrapolation of kept iterates, and a Newton step where it costs less than the
-        passes made since the last certificate. False leaves the method as in its paper.
+        passes made since the last certificate. False leaves a named method as in its paper; the
+        estimators and "auto" always try.
     verbose : int, default=0
         1 shows a progress bar with passes, objective and gap.
     solver_options : mapping, default=None
@@ -176,6 +178,7 @@ def solve(
                 "leave it at None"
             )
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads, **own}
+        refine = refine or solver not in SOLVERS  # a method that "auto" leaves the problem to
         run = _method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K
     with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):

@@ -86,7 +86,7 @@ class PenaltyPath:
             self._auto = Auto(problem, self._certifier, *self._arguments)
         if self._solved or self._other:  # the start is near
             self._auto.use(problem)
-        k, smooth = len(self._solved), not problem.l1.any()
+        k, smooth = len(self._solved), not _kinks(problem)
         if smooth and k < len(self._other):
             self._auto.newton.spare = self._other[k].block
         W, start = self._start(problem, log_alpha)
@@ -97,9 +97,9 @@ class PenaltyPath:
             self._auto,
             self._certifier,
             {"weights": W, **state},
-            min(tol, max(SHARPER * tol, SHARP)) if problem.l1.any() else tol,
+            min(tol, max(SHARPER * tol, SHARP)) if _kinks(problem) else tol,
         )
-        run.eager = bool(problem.l1.any())
+        run.eager = _kinks(problem)
         with ProgressBar(0, "auto", max_iter) as bar, blas_threads(1, problem.rows.nnz):
             run.begin(start)
             status = run.loop(max_iter, None, bool(self._solved), callback, bar)
@@ -120,7 +120,7 @@ class PenaltyPath:
             W[-1] = certifier.null.intercept
             return W, certifier(W, np.tile(certifier.null.intercept, (problem.rows.n_rows, 1)))
         here = self._solved[-1]
-        foretold = None if problem.l1.any() else self._foretold(log_alpha)
+        foretold = None if _kinks(problem) else self._foretold(log_alpha)
         if foretold is not None:
             step, slope = foretold
             F = certifier.value_along(slope, 0.0, here.W)
@@ -158,3 +158,8 @@ class PenaltyPath:
             rows.margins(wrong, self._arguments[0], there)
             step, slope = step + wrong, slope + there
         return step, slope
+
+
+def _kinks(problem: Problem) -> bool:
+    """Whether solutions on a path have kinks, which no polynomial foretells."""
+    return bool(problem.l1.any()) or problem.penalty.bounded

@@ -97,14 +97,12 @@ class Auto:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
-        if problem.penalty.own is not None:
-            return False
         if problem.penalty.rows:
             return RowSet.serves(problem)
-        if problem.loss.kinked and not (problem.penalty.alpha > 0).all():
+        if problem.loss.kinked and not problem.certified.all():
             return False  # no gap, and no gradient that would tell
         sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)
-        return sets or not problem.l1.any()
+        return sets or not (problem.l1.any() or problem.penalty.bounded)
 
     @staticmethod
     def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:

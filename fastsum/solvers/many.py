@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
+from fastsum.penalties import Own
 from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
 from fastsum.result import Result, Status
@@ -80,6 +81,9 @@ def solve_many(
     if not problems:
         return []
     check_settings(tol=tol, max_iter=max_iter)
+    own = problems[0].penalty.own
+    if any(p.penalty.own is not own and not _same_own(p.penalty.own, own) for p in problems):
+        raise ValueError("penalty_factor, lower and upper must be the same for all problems")
     kind, seed = resolve_solver(solver, problems[0]), seed_of(random_state)
     results: dict[int, Result] = {}
     with tqdm(total=len(problems), desc="problems", disable=not verbose) as bar:
@@ -241,6 +245,10 @@ def _chains(paths: list[Ids], n_chains: int) -> list[list[Piece]]:
         for j, (begin, end) in enumerate(pairwise(cuts.tolist())):
             chains[(k * n_pieces + j) % n_chains].append((ids, begin, end))
     return chains
+
+
+def _same_own(a: Own | None, b: Own | None) -> bool:
+    return a is not None and b is not None and a.fingerprint() == b.fingerprint()
 
 
 def _equal(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None) -> bool:

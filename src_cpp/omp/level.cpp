@@ -51,6 +51,7 @@ const Kernels table = {
   add_gram,
   mirror,
   gram_descent,
+  descent_gap,
   gram_pivots,
   row_descent,
   column_descent,

@@ -105,7 +105,7 @@ struct Sweep {
     }
   }
 
-  void prefetch(int64_t t) const {
+  [[gnu::always_inline]] void prefetch(int64_t t) const {
     if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
   }

@@ -1,7 +1,7 @@
 """Accelerated prox-SDCA in NumPy, from docs/maths.md eq. (50)-(52) and the paper's figure 1."""
 
 import numpy as np
-from reference.sdca import Subproblem, best_dual, nesterov
+from reference.sdca import Subproblem, best_dual, nesterov, rounds
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
@@ -12,7 +12,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     y = np.zeros((a.X.shape[1] + 1, K)) if start is None else start.astype(float)
     u, path, old, theta = np.zeros((len(a.X), K)), [y], y, np.ones(a.B)
     for t, i in enumerate(order):
-        if t > 0 and t % n == 0:
+        if t > 0 and t % (n * rounds(sub.kappa, a.l2)) == 0:
             x = path[-1]
             eta = np.sqrt(a.mu / 2 / (a.mu / 2 + sub.kappa))
             beta, theta = nesterov(a, y, x, old, theta)

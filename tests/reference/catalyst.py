@@ -6,12 +6,13 @@ y||^2 and the penalty have their minimum at soft(kappa y - average of v_i x_i, l
 
 import numpy as np
 from reference.arrays import arrays_of, steps_of
+from reference.sdca import rounds
 
 
 def iterates(problem, order, *, sampling="blocks", start=None):
     """Weights (len(order) + 1, d + 1, K) along the rows `order`; the intercept is the last row.
 
-    A subproblem ends with a pass.
+    A subproblem ends with a pass, or with several.
     """
     a = arrays_of(problem)
     t = steps_of(a, sampling)
@@ -41,7 +42,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         v[i] = (1 - delta) * v[i] + delta * a.derivatives([i], (a.X[i] @ w + b)[None, :])[0]
         w, b = minimiser()
         path.append(np.vstack([w, b]))
-        if (step + 1) % n_active == 0:
+        if (step + 1) % (n_active * rounds(kappa, a.mu)) == 0:
             # alpha_k^2 = (1 - alpha_k) alpha_{k-1}^2 + q alpha_k
             ahead = np.array(
                 [np.roots([1, s2 - q_k, -s2]).max() for s2, q_k in zip(alpha**2, q, strict=True)]

@@ -8,14 +8,10 @@ from reference.losses import curvature
 MEMORY = 10
 
 
-def inverse_hessian(pairs, size, top):
-    """H of the pairs (s, y), oldest first."""
-    H = np.eye(size) / top
-    if pairs:
-        s, y = pairs[-1]
-        H = np.eye(size) * (s @ y) / (y @ y)
+def inverse_hessian(pairs, H):
+    """H of the pairs (s, y), oldest first, from the H before them."""
     for s, y in pairs:
-        V = np.eye(size) - np.outer(y, s) / (y @ s)
+        V = np.eye(len(s)) - np.outer(y, s) / (y @ s)
         H = V.T @ H @ V + np.outer(s, s) / (y @ s)
     return H
 
@@ -58,7 +54,11 @@ def iterates(problem, order, *, sampling="blocks", start=None):
         for b in range(a.B):
             k = slice(b * a.C, (b + 1) * a.C)
             p = np.zeros_like(w)
-            H = inverse_hessian(pairs[b][-MEMORY:], w[:, k].size, top)
+            first = 1 / top
+            if pairs[b]:
+                s, y = pairs[b][-1]
+                first = (s @ y) / (y @ y)
+            H = inverse_hessian(pairs[b][-MEMORY:], first * np.eye(w[:, k].size))
             p[:, k] = -(H @ g[:, k].ravel()).reshape(-1, a.C)
             step = length(lambda t, w=w, p=p: (gradient(w + t * p) * p).sum())
             new[:, k] += step * p[:, k]

@@ -42,6 +42,12 @@ def nesterov(a, y, x, old, theta):
     return np.repeat((theta - 1) / following, a.C), following
 
 
+def rounds(kappa, l2):
+    """Passes for a centre that runs ahead: one more whenever kappa / l2 passes a power of 300."""
+    pairs = [(k, mu) for k, mu in zip(kappa, l2, strict=True) if mu > 0]
+    return max([next(m for m in range(1, 120) if k <= mu * 300.0**m) for k, mu in pairs] or [1])
+
+
 class Subproblem:
     """(50): F + kappa / 2 ||w - c||^2 + rho / 2 (b - b_0)^2."""
 

@@ -9,6 +9,7 @@ from fastsum.solvers.accelerated.katyusha import Katyusha
 from fastsum.solvers.accelerated.l_katyusha import LKatyusha
 from fastsum.solvers.accelerated.mig import Mig
 from fastsum.solvers.accelerated.point_saga import PointSaga
+from fastsum.solvers.accelerated.qning import QNing
 from fastsum.solvers.accelerated.rpdg import Rpdg
 
 METHODS: tuple[type[Method], ...] = (
@@ -18,6 +19,7 @@ METHODS: tuple[type[Method], ...] = (
     LKatyusha,
     Mig,
     PointSaga,
+    QNing,
     AccProxSdca,
     Apcg,
     Rpdg,

@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum.solvers._method import State
-from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
+from fastsum.solvers._proximal_point import (
+    AcceleratedCenters,
+    FloatArray,
+    rounds_of_subproblem,
+)
 from fastsum.solvers.dual.sdca import Sdca
 
 
@@ -17,9 +21,10 @@ class AccProxSdca(AcceleratedCenters, Sdca):
     """SDCA on subproblems whose centre runs ahead of the weights.
 
     Problem: the dual of (1).  Step: eq. (50), (51) with kappa = max_i L_i / n - l2, a pass for
-    each centre; then y = x + beta (x - x_old), eq. (52).  Rate: linear,
-    O(n + sqrt(n max_i L_i / l2)) steps for a digit; where the rows are easy, max_i L_i <= n l2, it
-    is SDCA.  Memory: that of SDCA and one more (d + 1, K) vector.
+    each centre, and one more for each factor of 300 of kappa / l2; then y = x + beta (x - x_old),
+    eq. (52).  Rate: linear, n + sqrt(n max_i L_i / l2) steps, times a logarithm of their quotient,
+    for a digit; where the rows are easy, max_i L_i <= n l2, it is SDCA.  Memory: that of SDCA and
+    one more (d + 1, K) vector.
 
     Without an l2 part (l1 alone, alpha = 0) kappa = max_i L_i / n and beta is that of Nesterov's
     sequence with restarts, O(1 / t^2).
@@ -29,6 +34,9 @@ class AccProxSdca(AcceleratedCenters, Sdca):
 
     def _kappa(self, even: float) -> FloatArray:
         return np.maximum(even - self.problem.mu, 0.0)
+
+    def _inner(self) -> int:
+        return rounds_of_subproblem(self.kappa, self.problem.mu)
 
     def _momentum(self) -> FloatArray:
         half = 0.5 * self.problem.penalty.mu

@@ -8,8 +8,7 @@ Step      w <- w + a p, p = -H grad F with the H of the last MEMORY pairs (s, y)
 Rate      linear, superlinear in practice
 Cost      one gradient of all rows
 Memory    2 n K margins and 2 MEMORY (d + 1) K
-Source    Liu, Nocedal, Math. Programming 45, 1989, Algorithm 2.1; Nocedal, Wright, Numerical
-          Optimization, 2nd edition 2006, Algorithm 7.4
+Source    Liu, Nocedal, Math. Programming 45, 1989, Algorithm 2.1; the loops are in ../_pairs.py
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ import numpy as np
 from fastsum.problem import Problem
 from fastsum.solvers._full_pass import FloatArray
 from fastsum.solvers._method import State, Weights
+from fastsum.solvers._pairs import times_inverse_hessian
 from fastsum.solvers.full_gradient._method import FullGradientMethod
 
 MEMORY = 10
 FALL, LOOKS, REACH = 0.1, 20, 10.0  # of the slope along p; most lengths tried; longest growth
-CURVED = 1e-12  # s' y of a pair in units of |s| |y|: less tells of rounding
 
 
 class Lbfgs(FullGradientMethod):
@@ -88,28 +87,10 @@ class Lbfgs(FullGradientMethod):
         state["held"] += 1
 
     def _direction(self, state: State) -> FloatArray:
-        """-H grad F by two loops over the pairs, eq. (57); those without curvature do nothing."""
-        each, spread = self.full.each, self.full.spread
-        first = max(0, state["held"] - MEMORY)
-        pairs = [state["pairs"][:, k % MEMORY] for k in range(first, state["held"])]
-        p, steps, scale = -state["gradient"], [], np.full(len(self.problem.l2), 1.0 / self.top)
-        for s, y in reversed(pairs):
-            curved = each((s * y).sum(axis=0))
-            size = each((y * y).sum(axis=0))
-            good = curved > CURVED * np.sqrt(each((s * s).sum(axis=0)) * size)
-            per = np.divide(1.0, curved, out=np.zeros_like(curved), where=good)
-            a = per * each((s * p).sum(axis=0))
-            p = p - spread(a) * y
-            steps.append((s, y, per, a))
-        if steps:  # H_0 = s' y / y' y of the last pair
-            s, y, per, _ = steps[0]
-            size = each((y * y).sum(axis=0))
-            known = np.divide(1.0, per * size, out=np.full_like(per, 1.0 / self.top), where=per > 0)
-            scale = spread(known)
-        p = scale * p
-        for s, y, per, a in reversed(steps):
-            p = p + spread(a - per * each((y * p).sum(axis=0))) * s
-        return p
+        """-H grad F, eq. (57)."""
+        first = np.full(self.problem.columns.n_problems, 1.0 / self.top)
+        g, pairs, held = state["gradient"], state["pairs"], state["held"]
+        return -times_inverse_hessian(g, pairs, held, self.full, first, rescale=True)
 
     def _length(self, W: Weights, z: FloatArray, p: FloatArray, z_p: FloatArray) -> FloatArray:
         """Steps a (B,) where the slope along p has fallen to FALL of what it was at 0."""

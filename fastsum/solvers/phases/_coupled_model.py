@@ -7,6 +7,9 @@ where x_j is the coefficient of one column in one output, and intercepts, if fre
 values for each x. Sweeps of coordinate descent, between two of which the intercepts move, find the
 signs; conjugate gradients end on their face (`_face.py`), preconditioned by the Hessian of a sample
 of the rows where that costs no more than it saves.
+
+A common change of all outputs of a column leaves H x as it is: what the penalty wants of it is set
+in closed form after each sweep (`common_part`), which sweeps alone reach in steps of l1 / H_jj.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import scipy.linalg
 
 from fastsum._core import _kernels, _working_set
 from fastsum.data import Rows
-from fastsum.solvers.phases._face import SETTLED, SWEEPS, ImplicitQuadratic
+from fastsum.solvers.phases._face import ROUNDS, SETTLED, SWEEPS, ImplicitQuadratic
+from fastsum.solvers.phases._quadratic import Strengths, minimise_on_gram, quadratic_gap
 
 FloatArray = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -31,6 +35,9 @@ SINGULAR = 1e-10  # softmax: a common shift of all intercepts changes nothing
 # The sample behind the preconditioner: rows, at least and for each coefficient; products that it
 # may cost, what a value of the margins costs beside a multiplication, flops always spent.
 LEAST_ROWS, ROWS_OF_COEFFICIENT, WORTH, SOFTMAX, ALWAYS = 1000, 3, 50, 5, 5e7
+# Flops of a stored Hessian that is always made; else its coefficients at most, and what sweeps
+# leave of a gap where they have stalled.
+STORED, MOST_STORED, STALLED = 5e7, 2048, 0.5
 SHARE_OF_DIAGONAL = 0.01  # of H, added to that of the sample
 
 
@@ -104,14 +111,24 @@ class CoupledQuadratic(ImplicitQuadratic):
     free : bool
         Whether there are intercepts.
     l1, l2 : float
+    flat : bool
+        Whether sweeps are not worth a try; true after `minimise` when they were not.
     """
 
-    def __init__(self, A: Coefficients, c: FloatArray, free: bool, l1: float, l2: float):
+    def __init__(
+        self, A: Coefficients, c: FloatArray, free: bool, l1: float, l2: float, flat: bool
+    ):
         self.coefficients, self.c, self.free, self.l1, self.l2 = A, c, free, l1, l2
+        self.own, self.h = None, Strengths(l1, l2, None)
+        self.flat = flat
         total = c.sum(axis=0)
         self.share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         self.diagonal = np.maximum(A.squares(c * (1.0 - c * self.share)), 0.0)
         self.products = 0
+        # coordinates of the columns that are in the set with all outputs, (columns, C)
+        order = np.lexsort((A.output, A.column))
+        counts = np.unique(A.column[order], return_counts=True)[1]
+        self._whole = order[np.repeat(counts == len(c), counts)].reshape(-1, len(c))
         self._sampled: tuple[Ids, FloatArray] | None = None
         H = np.diag(c.sum(axis=1)) - (c * self.share) @ c.T
         self._solved = np.linalg.pinv(H, hermitian=True, rcond=SINGULAR)
@@ -165,6 +182,32 @@ class CoupledQuadratic(ImplicitQuadratic):
         self.products += SWEEPS
         return np.inf  # its gap does not see the last move of the intercepts
 
+    def _recentre(self, x: FloatArray) -> None:
+        """Columns in the set with all outputs, without what is common to these."""
+        whole = self._whole
+        if len(whole):
+            x[whole] -= common_part(x[whole], self.l1, self.l2)
+
+    def minimise(
+        self, q: FloatArray, x: FloatArray, size: float, target: float, rounds: int = ROUNDS
+    ) -> float:
+        """On the stored H if that is small, or if many directions have no curvature.
+
+        There only the penalty tells the best point; exact pivots find it, sweeps hardly move.
+        """
+        p, n = len(x), self.coefficients.n
+        stored = p * p * (n + p) <= STORED or (self.flat and p <= MOST_STORED)
+        if not stored:
+            start, before = x.copy(), quadratic_gap(x, q, self.l1, self.l2, size)
+            gap = super().minimise(q, x, size, target, rounds)
+            self.flat = rounds == ROUNDS and gap > max(target, STALLED * before)
+            if not self.flat or p > MOST_STORED:
+                return gap
+            x[...] = start
+        self.products += 1
+        H, rank = self._hessian(np.arange(p), 1), n * (len(self.c) - 1)
+        return minimise_on_gram(H, q.copy(), x, self.l1, self.l2, size, target, rank)
+
     def _inverse(self, active: npt.NDArray[np.bool_]) -> Callable[[FloatArray], FloatArray]:
         by_diagonal = super()._inverse(active)
         if self._sampled is None:
@@ -191,7 +234,15 @@ class CoupledQuadratic(ImplicitQuadratic):
         product = A.stored + SOFTMAX * A.C * A.n
         if p * p * (size + p / 3) > WORTH * product + ALWAYS:
             return np.empty((0, 0))
-        step, output = A.n // size, A.output[ids]
+        step = A.n // size
+        H = self._hessian(ids, step)
+        more = SHARE_OF_DIAGONAL if step > 1 else SINGULAR
+        H[np.diag_indices(p)] += self.l2 + more * self.diagonal[ids] + 1e-300
+        return H
+
+    def _hessian(self, ids: Ids, step: int) -> FloatArray:
+        """H of the coefficients `ids` on every step-th row."""
+        A, output = self.coefficients, self.coefficients.output[ids]
         X, c = A.sample(ids, step), step * self.c[:, ::step]
         root = c * np.sqrt(self.share[::step] / step)
         M = X * root[output]
@@ -204,6 +255,22 @@ class CoupledQuadratic(ImplicitQuadratic):
             T[own, k] += X[own] @ c[k]
         if self.free:
             H -= T @ self._solved @ T.T
-        more = SHARE_OF_DIAGONAL if step > 1 else SINGULAR
-        H[np.diag_indices(p)] += self.l2 + more * self.diagonal[ids] + 1e-300
         return H
+
+
+def common_part(w: FloatArray, l1: float, l2: float) -> FloatArray:
+    """The t (d, 1) of least sum_k l1 |w_jk - t_j| + l2 / 2 (w_jk - t_j)^2 of each row of w (d, C).
+
+    The median of the w_jk and of the C + 1 zeros of the slopes that the sum has between two of
+    them (Li, Osher, Commun. Math. Sci. 2009); for l2 = 0 that nearest to 0.
+    """
+    C = w.shape[1]
+    slopes = l1 * (C - 2.0 * np.arange(C + 1)) / C
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = slopes / l2
+    if l2 > 0:
+        t = w.mean(axis=1, keepdims=True) + ends
+    else:
+        t = np.broadcast_to(np.where(slopes == 0, 0.0, ends), (len(w), C + 1))
+    middle: FloatArray = np.median(np.hstack([w, t]), axis=1, keepdims=True)
+    return middle

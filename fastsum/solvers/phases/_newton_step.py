@@ -37,7 +37,7 @@ class NewtonStep(Phase):
         """start + delta, kept for a shorter step; c (n, K) is the curvature of the model."""
         self._start, self._delta, self._shortened = start, delta, False
         problem, certifier, self._model = self.problem, self.certifier, None
-        if problem.columns.n_outputs == 1 and (problem.penalty.l2 > 0).all():
+        if problem.columns.n_outputs == 1 and (problem.penalty.mu > 0).all():
             curvature, s = problem.total_weight * c, problem.sample_weight
             if s is not None:
                 np.divide(curvature.T, s, out=curvature.T, where=s > 0)
@@ -54,7 +54,7 @@ class NewtonStep(Phase):
             return None
         u, curvature, z = self._model
         u = u + curvature * (self.certifier.margins - z)
-        return u, self._residual / (2.0 * self.problem.penalty.l2)
+        return u, self._residual / (2.0 * self.problem.penalty.mu)
 
     def _shorter(self, W: Weights) -> Weights:
         """The best shorter step after a failure, for the problems that failed."""

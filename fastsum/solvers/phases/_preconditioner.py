@@ -71,7 +71,7 @@ class BlockPreconditioner:
         self.hot, self.diagonal = np.arange(d), np.ones((d, K))
         if p < d:
             squares = rows.weighted_squares(own, n_threads)
-            self.diagonal = np.maximum(squares + problem.l2, SMALLEST)
+            self.diagonal = np.maximum(squares + problem.l2_each, SMALLEST)
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
         self.block = np.append(self.hot, d) if problem.fit_intercept else self.hot
         self.whole = p == d
@@ -89,13 +89,14 @@ class BlockPreconditioner:
 
     def use(self, problem: Problem) -> None:
         """Follows another penalty outside the block, whose curvature is large beside it."""
-        self.diagonal = np.maximum(self.diagonal - self.problem.l2 + problem.l2, SMALLEST)
+        more = problem.l2_each - self.problem.l2_each
+        self.diagonal = np.maximum(self.diagonal + more, SMALLEST)
         self.problem = problem
 
     def _couples(self, unknowns: float, budget: float) -> bool:
         """Whether one block for all outputs is small, and cheap or needed."""
         cost = FLOP * unknowns**2 * (self.problem.rows.n_rows + unknowns / 3.0)
-        needed = not (self.problem.l2 > 0).all()
+        needed = not (self.problem.mu > 0).all()
         return unknowns <= MOST_EXACT and (needed or cost <= budget)
 
     def _size(self, budget: float) -> tuple[int, int, int]:
@@ -130,7 +131,7 @@ class BlockPreconditioner:
         p = len(self.hot)
         H = np.empty((p, p))
         A.gram(weight, H, 0, None)
-        H[np.diag_indices(p)] += self.problem.l2[k]
+        H[np.diag_indices(p)] += self._ridge(k)
         if not self.problem.fit_intercept:
             return H
         bordered = np.empty((p + 1, p + 1))
@@ -159,10 +160,18 @@ class BlockPreconditioner:
         # softmax: a common change of all outputs changes nothing, and no gradient asks for it
         common = H[index, 0, index, 0] / C
         for k in range(C):
-            H[index[:d], k, index[:d], k] += self.problem.l2[k]
+            H[index[:d], k, index[:d], k] += self._ridge(k)
             for other in range(C):
                 H[index, k, index, other] += common
         return H.reshape(q * C, q * C)
+
+    def _ridge(self, k: int) -> FloatArray:
+        """l2 of output k on the hot columns."""
+        strengths = np.broadcast_to(
+            self.problem.l2_each, (self.problem.rows.n_cols, self.problem.K)
+        )
+        ridge: FloatArray = strengths[self.hot, k]
+        return ridge
 
     def _factor(self, H: FloatArray) -> Factor:
         """Cholesky factor of a positive semidefinite H, with as much of a ridge as it needs."""

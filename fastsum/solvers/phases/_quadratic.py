@@ -3,13 +3,16 @@
     min over x    g' (x - x0) + (x - x0)' H (x - x0) / 2 + sum_j [l1 |x_j| + l2 / 2 x_j^2]
 
 by coordinate descent (Friedman, Hastie, Tibshirani, J. Stat. Softw. 2010). Where H is stored and
-descent is slow, by exact pivots on the active coordinates (src_cpp/pivots.hpp).
+descent is slow, by exact pivots on the active coordinates (src_cpp/pivots.hpp). `own` (p, 3) has
+factor, lower and upper of each coordinate, eq. (65); then steps to the minimiser on a face are what
+the pivots are without (two-phase methods for bounds: More, Toraldo, SIAM J. Optim. 1991).
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg
 
 from fastsum._core import _working_set
 
@@ -20,6 +23,7 @@ FIRST, SLOW = 0.1, 0.5  # of the active coordinates: sweeps before pivots, and w
 PATIENCE = 30  # rounds that have not halved the gap
 MOST_ACTIVE = 2048  # coordinates of an exact solve
 MOST_PIVOTS = 100_000
+HALVINGS = 4  # of a step to the minimiser on a face
 
 
 def minimise_on_gram(
@@ -31,6 +35,7 @@ def minimise_on_gram(
     size: float,
     target: float,
     rank: int,
+    own: FloatArray | None = None,
 ) -> float:
     """Moves x (p,), with the gradient q at it, until the gap is at most target; the gap reached.
 
@@ -38,8 +43,10 @@ def minimise_on_gram(
     """
     p, start, gradient = len(x), x.copy(), q.copy()
     descent = _working_set.Descent(
-        l1, l2, H.diagonal().copy(), x, q, size, np.empty(p, dtype=np.int32)
+        l1, l2, H.diagonal().copy(), x, q, size, np.empty(p, dtype=np.int32), own
     )
+    if own is not None:
+        return _minimise_on_faces(descent, H, q, x, Strengths(l1, l2, own), target)
     cap = min(p, MOST_ACTIVE if l2 > 0 else min(rank, MOST_ACTIVE)) + 1
     before, best, stalled, exact = np.inf, np.inf, 0, False
     for made in range(ROUNDS):
@@ -65,6 +72,81 @@ def minimise_on_gram(
     return gap
 
 
+class Strengths:
+    """l1 and l2 of each coordinate, and its bounds.
+
+    Parameters
+    ----------
+    l1, l2 : float
+    own : (p, 3) array or None
+        Factor, lower and upper of each coordinate.
+    """
+
+    def __init__(self, l1: float, l2: float, own: FloatArray | None):
+        factor, self.lower, self.upper = (1.0, -np.inf, np.inf) if own is None else own.T
+        self.l1, self.l2 = l1 * factor, l2 * factor
+
+    def value(self, x: FloatArray) -> float:
+        """The penalty of x."""
+        return float(np.sum(self.l1 * np.abs(x)) + 0.5 * np.sum(self.l2 * x * x))
+
+    def free(self, x: FloatArray) -> npt.NDArray[np.bool_]:
+        """Coordinates that may move both ways without a kink or a bound on the spot."""
+        free: npt.NDArray[np.bool_] = (x != 0) | (self.l1 == 0)
+        return free & (x > self.lower) & (x < self.upper)
+
+    def slope(self, q: FloatArray, x: FloatArray) -> FloatArray:
+        """The gradient on the face of x for the gradient q of the quadratic."""
+        slope: FloatArray = q + self.l2 * x + self.l1 * np.sign(x)
+        return slope
+
+    def on_face(self, x: FloatArray, end: FloatArray) -> FloatArray:
+        """End with coordinates that changed sign at 0, where l1 has a kink, within the bounds."""
+        out: FloatArray = np.clip(end, self.lower, self.upper)
+        out[(self.l1 > 0) & (out * x < 0)] = 0.0
+        return out
+
+
+def _minimise_on_faces(
+    descent: _working_set.Descent,
+    H: FloatArray,
+    q: FloatArray,
+    x: FloatArray,
+    h: Strengths,
+    target: float,
+) -> float:
+    """Sweeps, and between them a step to the minimiser on the face that they have found."""
+    best, stalled = np.inf, 0
+    for made in range(ROUNDS):
+        gap, _ = descent.on_gram(H, target, 0.0, SWEEPS)
+        stalled = 0 if gap < 0.5 * best else stalled + 1
+        best = min(best, gap)
+        if gap <= target or stalled > PATIENCE:
+            break
+        a = np.flatnonzero(h.free(x))
+        if made == 0 or not 0 < len(a) <= MOST_ACTIVE:
+            continue
+        A = H[np.ix_(a, a)]
+        A[np.diag_indices(len(a))] += np.broadcast_to(h.l2, x.shape)[a] + 1e-14 * H.diagonal().max()
+        try:
+            delta = scipy.linalg.solve(A, -h.slope(q, x)[a], assume_a="pos", check_finite=False)
+        except scipy.linalg.LinAlgError:
+            continue
+        for halving in range(HALVINGS):
+            end = x.copy()
+            end[a] += 0.5**halving * delta
+            end = h.on_face(x, end)
+            move = end - x
+            change = H[:, a] @ move[a]
+            smooth = float(move @ (q + 0.5 * change))
+            if smooth + h.value(end) < h.value(x):
+                descent.size += float(move @ (2.0 * q + change))
+                x[...] = end
+                q += change
+                break
+    return gap
+
+
 def _sweeps_left(gap: float, before: float, target: float) -> float:
     """Sweeps to the target at the rate of the last ones."""
     if not 0 < gap < before:
@@ -72,8 +154,22 @@ def _sweeps_left(gap: float, before: float, target: float) -> float:
     return float(SWEEPS * np.log(gap / max(target, 1e-300)) / np.log(before / gap))
 
 
-def quadratic_gap(x: FloatArray, q: FloatArray, l1: float, l2: float, size: float) -> float:
-    """Duality gap of the quadratic at x with the gradient q, as in src_cpp/descent.hpp."""
+def quadratic_gap(
+    x: FloatArray,
+    q: FloatArray,
+    l1: float,
+    l2: float,
+    size: float,
+    own: FloatArray | None = None,
+    diagonal: FloatArray | None = None,
+) -> float:
+    """Duality gap of the quadratic at x with the gradient q, as in src_cpp/descent.hpp.
+
+    The diagonal of the Hessian is for coordinates that nothing penalises.
+    """
+    if own is not None:
+        assert diagonal is not None
+        return _working_set.quadratic_gap(x, q, l1, l2, size, diagonal, own)
     top = float(np.abs(q).max(initial=0.0))
     best = np.inf
     for c in (1.0, l1 / top) if top > l1 else (1.0,):

@@ -48,6 +48,7 @@ class CoupledSet(Phase):
         self._weight = np.full(n, 1.0 / S) if s is None else s / S
         self._own = problem.y.astype(np.intp), np.arange(n)
         self._radius, self._trusted, self._tighter = RADIUS, False, 1.0
+        self._flat = False
         self._ids: Ids = np.empty(0, dtype=np.int64)
         self._block: _kernels.Block | None = None
         self._expected: tuple[float, float] | None = None  # F before a full step, what it gains
@@ -62,7 +63,8 @@ class CoupledSet(Phase):
         """Whether it is one problem with an l1 part and coupled outputs."""
         columns = problem.columns
         coupled = columns.n_problems == 1 and columns.n_outputs > 1 and problem.loss.coupled
-        return coupled and bool((problem.penalty.l1 > 0).all())
+        same = problem.penalty.own is None
+        return coupled and same and bool((problem.penalty.l1 > 0).all())
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
@@ -79,12 +81,13 @@ class CoupledSet(Phase):
             A = Coefficients(block, place, output, problem.K)
             c, size = self._curvature()
             l1, l2 = float(problem.l1[0]), float(problem.l2[0])
-            model = CoupledQuadratic(A, c, problem.fit_intercept, l1, l2)
+            model = CoupledQuadratic(A, c, problem.fit_intercept, l1, l2, self._flat)
             x, q = w[output, column].astype(np.float64), g[output, column]
             gap = quadratic_gap(x, q, l1, l2, size)
             accuracy = max(PART * float(target.min()), (SHARP if self._trusted else ROUGH) * gap)
             end = x.copy()
             model.minimise(q, end, size, self._tighter * accuracy, ROUNDS if self._trusted else 1)
+            self._flat = model.flat
             moved = self._search(W, F, model, q, x, end)
         passes = 1.0 + model.products * A.stored / max(1, problem.rows.nnz * problem.K)
         return moved, int(np.clip(np.ceil(passes), 1, budget))
@@ -95,7 +98,8 @@ class CoupledSet(Phase):
 
     def _choose(self, w: Weights, g: FloatArray) -> tuple[Ids, Ids]:
         """Outputs and columns of the working set for w and the gradient g (C, d), by output."""
-        score = np.where(w != 0, np.inf, np.abs(g)).ravel()
+        crowded = 2 * np.count_nonzero(w, axis=0) > len(w)  # a common change may gain there
+        score = np.where((w != 0) | crowded, np.inf, np.abs(g)).ravel()
         inside = np.flatnonzero(score > NEAR * float(self.problem.l1[0]))
         support = int(np.count_nonzero(w))
         most = max(LEAST, LEAST_OF_OUTPUT * len(w), GROWTH * support)

@@ -64,6 +64,7 @@ class DualEpochs(Phase):
         """Whether dual epochs reach most tolerances before Newton steps would."""
         rows = problem.rows
         smooth = problem.K == 1 and not problem.l1.any() and bool((problem.l2 > 0).all())
+        smooth &= problem.penalty.own is None
         if not (smooth and rows.sparse and len(rows.blocks) == 1 and rows.nnz >= LEAST):
             return False
         L = problem.loss.curvature * float(rows.squared_norms(n_threads).mean())

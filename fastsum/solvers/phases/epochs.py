@@ -58,6 +58,7 @@ class Epochs(Phase):
         """Whether the problem is one separate l2 problem on one block of sparse rows."""
         rows = problem.rows
         smooth = problem.K == 1 and not problem.l1.any() and bool((problem.l2 > 0).all())
+        smooth &= problem.penalty.own is None
         smooth = smooth and problem.loss.smooth
         return smooth and rows.sparse and len(rows.blocks) == 1
 

@@ -36,7 +36,8 @@ class GrowingSamples(Phase):
     def serves(cls, problem: Problem) -> bool:
         """Whether the rows are many for the unknowns and one Newton step is not enough."""
         curved = problem.loss.name != "squared"
-        return curved and not problem.l1.any() and cls._fits(problem)
+        smooth = not (problem.l1.any() or problem.penalty.bounded)
+        return curved and smooth and cls._fits(problem)
 
     @classmethod
     def _fits(cls, problem: Problem) -> bool:

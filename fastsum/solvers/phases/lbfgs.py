@@ -63,7 +63,7 @@ class LBFGS(Phase):
         s, S = problem.sample_weight, problem.total_weight
         r = u if s is None else u * s[:, None]
         g = np.empty_like(W)
-        g[:-1] = problem.rows.transposed(r, self.n_threads) / S + problem.l2 * W[:-1]
+        g[:-1] = problem.rows.transposed(r, self.n_threads) / S + problem.l2_each * W[:-1]
         g[-1] = r.sum(axis=0) / S if problem.fit_intercept else 0.0
-        value = sums.sum(axis=0)[:B].sum() / S + 0.5 * float((problem.l2 * W[:-1] ** 2).sum())
+        value = sums.sum(axis=0)[:B].sum() / S + 0.5 * float((problem.l2_each * W[:-1] ** 2).sum())
         return value, g.ravel()

@@ -88,7 +88,7 @@ class NewtonCG(NewtonStep):
     def _gradient(self, w: FloatArray) -> FloatArray:
         """The gradient of F on the face of the signs of w, (d + 1, K); exact b has slope 0."""
         problem, g = self.problem, np.zeros(w.shape)
-        g[:-1] = self.certifier.gradient + problem.l2 * w[:-1]
+        g[:-1] = self.certifier.gradient + problem.l2_each * w[:-1]
         self._frozen: npt.NDArray[np.bool_] | None = None
         if problem.l1.any():
             g[:-1] += problem.l1 * np.sign(w[:-1])
@@ -119,7 +119,9 @@ class NewtonCG(NewtonStep):
         From zero, plain conjugate gradients find the unpenalised minimiser whose w has the least
         norm, and no preconditioned ones do. The scale of the intercept says that its size is free.
         """
-        if M.definite or (self.problem.penalty.alpha > 0).all():
+        penalty = self.problem.penalty
+        held = penalty.own is None or penalty.own.factor.all()
+        if M.definite or (held and (penalty.alpha > 0).all()):
             return None
         scale = np.ones((self.problem.rows.n_cols + 1, self.problem.K))
         scale[-1] = FREE * M.size / max(float(c.sum(axis=0).mean()), SMALLEST)
@@ -133,7 +135,7 @@ class NewtonCG(NewtonStep):
         self._residual = np.zeros_like(norm)
         if M.exact and self._plain is None and self._frozen is None and self._made_at is c:
             return self._masked(M(-g)), 1
-        enough = 2.0 * self.problem.penalty.l2 * self._part(target) * target
+        enough = 2.0 * self.problem.penalty.mu * self._part(target) * target
         wanted = np.maximum(LEAST_ETA**2 * norm, enough)
         work = np.empty(self.n_threads * (len(g) + 1) * g.shape[1])
         x, r, scaled = np.zeros_like(g), -g, np.empty_like(g)
@@ -144,7 +146,7 @@ class NewtonCG(NewtonStep):
         live = norm > wanted
         while live.any() and products < most:
             Hp = self._product(p, c, work)
-            Hp[:-1] += np.multiply(self.problem.l2, p[:-1], out=scaled[:-1])
+            Hp[:-1] += np.multiply(self.problem.l2_each, p[:-1], out=scaled[:-1])
             products += 1
             curved = self._dots(p, Hp)
             live &= (curved > 0) & (rz > 0)

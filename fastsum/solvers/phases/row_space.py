@@ -67,7 +67,8 @@ class RowSpaceNewton(Phase):
     def serves(problem: Problem) -> bool:
         """Whether this is cheaper than conjugate gradients for the problem."""
         rows, n = problem.rows, problem.rows.n_rows
-        if problem.columns.n_outputs > 1 or problem.l1.any() or not (problem.l2 > 0).all():
+        plain = problem.penalty.own is None and (problem.l2 > 0).all()
+        if problem.columns.n_outputs > 1 or problem.l1.any() or not plain:
             return False
         steps = 1 if problem.loss.name == "squared" else NEWTON_STEPS
         solves = steps * problem.columns.n_problems * n**3 / 3.0

@@ -12,6 +12,9 @@ with curvature where a row has a slope and none, see `_curvature.py`.
 Columns that cannot be in the support of a minimiser are dropped for good, by the gap-safe sphere
 test (Ndiaye, Fercoq, Gramfort, Salmon 2017): c |v_j| + N_j sqrt(2 L gap) < l1, where N_j is the
 weighted deviation of column j.
+
+With factors and bounds of the features, eq. (65), each column has its own l1, a column that a bound
+holds at 0 is no violator, and bounds alone, without an l1 part, are served as well.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from fastsum.problem import Problem
 from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._gram import Gram
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
+from fastsum.solvers.phases._quadratic import Strengths, minimise_on_gram, quadratic_gap
 from fastsum.solvers.phases._separate import SeparateLoss
 from fastsum.solvers.phases._submatrix import Submatrix
 
@@ -86,7 +89,7 @@ class WorkingSet(Phase):
         super().__init__(problem, certifier, n_threads)
         dense = not problem.rows.sparse
         self._states = [
-            _State(on_path=dense and problem.rows.n_cols > SMALL)
+            _State(on_path=dense and problem.rows.n_cols > SMALL and problem.penalty.own is None)
             for _ in range(problem.columns.n_problems)
         ]
         self._part = PART
@@ -108,8 +111,9 @@ class WorkingSet(Phase):
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether each problem has an l1 part and one output."""
-        return problem.columns.n_outputs == 1 and bool((problem.penalty.l1 > 0).all())
+        """Whether outputs are separate and each problem has an l1 part, or bounds."""
+        kinks = problem.penalty.bounded or bool((problem.penalty.l1 > 0).all())
+        return problem.columns.n_outputs == 1 and kinks
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
@@ -129,7 +133,7 @@ class WorkingSet(Phase):
     ) -> float:
         """Moves column b of W to the minimiser on its working set; the passes that took."""
         state, l1 = self._states[b], float(self.problem.penalty.l1[b])
-        score = np.abs(gradient)
+        score = self._scores(gradient, l1)
         self._screen(state, score, b, gap)
         state.path = PATH * min(float(score.max(initial=0.0)), state.path)
         state.on_path = state.on_path and state.path > 1.5 * l1
@@ -153,6 +157,7 @@ class WorkingSet(Phase):
         if gap > target and (x == start).all() and not state.on_path:
             state.tighter *= 0.1  # the gap of the model is not the certificate's
         W[state.ids, b] = x
+        W[:-1] = self.problem.within(W[:-1])  # the rounding of the dtype
         W[-1, b] = intercept if self.problem.fit_intercept else 0.0
         return passes
 
@@ -162,7 +167,23 @@ class WorkingSet(Phase):
         for state in self._states:
             state.gram, state.radius = None, RADIUS
 
+    def own(self, ids: Ids) -> FloatArray | None:
+        """Factor, lower and upper of some columns, (p, 3); None where there are none."""
+        own = self.problem.penalty.own
+        return None if own is None else np.ascontiguousarray(own.packed[ids])
+
     # ---- which columns
+
+    def _scores(self, gradient: FloatArray, l1: float) -> FloatArray:
+        """|gradient_j|, more than l1 where j violates optimality at 0, (d,)."""
+        own = self.problem.penalty.own
+        if own is None:
+            return np.abs(gradient)
+        # what a bound at 0 allows, less what the own l1 has more than l1
+        moves = np.where(gradient < 0, own.upper > 0, own.lower < 0)
+        excess = np.abs(gradient) - own.factor * l1
+        score: FloatArray = np.where(moves, np.maximum(excess + l1, 0.0), 0.0)
+        return score
 
     def _grow(self, state: _State, score: FloatArray, w: npt.NDArray[Any], l1: float) -> bool:
         """Adds the support and the worst violators to the working set; whether none is left out."""
@@ -195,6 +216,7 @@ class WorkingSet(Phase):
         """Drops columns that are zero in every minimiser."""
         state.calls += 1
         known = self.problem.loss.smooth and gap < 0.25 * state.screened
+        known &= self.problem.penalty.own is None
         if state.calls < SCREEN_FROM or not known:
             return  # a short fit has no use for it
         state.screened = gap
@@ -260,8 +282,9 @@ class WorkingSet(Phase):
         size = float(self.weight @ (u * u))
         l2 = float(penalty.l2[b])
         share = SHARE if self.problem.rows.sparse else LOOSE
-        accuracy = accuracy or share * quadratic_gap(x, q, l1, l2, size)
-        minimise_on_gram(H, q, x, l1, l2, size, accuracy, self.problem.rows.n_rows)
+        own = self.own(state.ids)
+        accuracy = accuracy or share * quadratic_gap(x, q, l1, l2, size, own, H.diagonal().copy())
+        minimise_on_gram(H, q, x, l1, l2, size, accuracy, self.problem.rows.n_rows, own)
         return float(mean @ (start - x))
 
     # ---- other losses
@@ -327,6 +350,8 @@ class _Local:
         self.A, self.state, self.n_threads = state.columns, state, phase.n_threads
         self.weight, self.loss, self.free = phase.weight, phase.loss(b), problem.fit_intercept
         self.l1, self.l2 = l1, float(problem.penalty.l2[b])
+        self.own = phase.own(state.ids)
+        self.penalty = Strengths(self.l1, self.l2, self.own)
         n, p = problem.rows.n_rows, len(state.ids)
         dense, self.stride = not problem.rows.sparse, 1
         if dense:
@@ -340,10 +365,7 @@ class _Local:
 
     def evaluate(self, z: FloatArray, x: FloatArray) -> float:
         """F at margins z (n,) and coefficients x; keeps the derivatives."""
-        return self.loss.value(z) + self._penalty(x)
-
-    def _penalty(self, x: FloatArray) -> float:
-        return float(self.l1 * np.abs(x).sum() + 0.5 * self.l2 * (x @ x))
+        return self.loss.value(z) + self.penalty.value(x)
 
     def gap(self, z: FloatArray, x: FloatArray) -> float:
         """The duality gap at x of the quadratic model at margins z."""
@@ -352,7 +374,8 @@ class _Local:
         np.divide(u * u, h, out=u, where=h > 0)  # evaluate fills u again
         self.size, self.h = float(self.weight @ u), h
         h *= self.weight
-        return quadratic_gap(x, self.g, self.l1, self.l2, self.size)
+        diagonal = None if self.own is None else self.A.squares(h)
+        return quadratic_gap(x, self.g, self.l1, self.l2, self.size, self.own, diagonal)
 
     def model(self, fresh: bool) -> None:
         """Takes the Hessian of this model, or an older one unless `fresh`."""
@@ -390,10 +413,11 @@ class _Local:
             q -= gram.mean * self.loss.slope
             size -= self.loss.slope**2 / gram.total
         if self.stored:
-            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, len(self.weight))
+            n = len(self.weight)
+            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, n, self.own)
         else:
             mean = gram.mean if gram.centred else None
-            model = ImplicitQuadratic(self.A, gram.weight, mean, self.l1, self.l2)
+            model = ImplicitQuadratic(self.A, gram.weight, mean, self.l1, self.l2, self.own)
             model.minimise(q, x_new, size, accuracy)
         self.shift = 0.0
         if gram.centred:
@@ -404,4 +428,4 @@ class _Local:
         """What the model says F gains from x to x_new, negative."""
         linear = float(self.g @ (x_new - x)) + self.loss.slope * self.shift
         quadratic = 0.5 * float(np.einsum("i,i,i", self.h, z_step, z_step))
-        return linear + quadratic + self._penalty(x_new) - self._penalty(x)
+        return linear + quadratic + self.penalty.value(x_new) - self.penalty.value(x)
