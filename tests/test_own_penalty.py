@@ -130,7 +130,7 @@ def test_reaches_the_optimum_of_scipy(name, kind, penalty):
     problem = own_problem(kind, 5, "squared", penalty=penalty, storage="csr")
     if name in SOLVERS and SOLVERS[name].missing(problem):
         pytest.skip(SOLVERS[name].missing(problem))
-    result = fastsum.minimize(problem, name, tol=1e-8, max_iter=3000)
+    result = fastsum.minimize(problem, name, tol=1e-8, max_iter=3000, refine=True)
     (best,) = reference.optimum(problem)
     (null,) = Certifier(problem, 1).null.objective
     assert result.status == "converged"
