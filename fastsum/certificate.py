@@ -16,7 +16,7 @@ from fastsum._core import _kernels
 from fastsum.free_columns import FreeColumns
 from fastsum.intercept import best_shift_at_kinks, best_shift_of_coupled, best_shift_of_each
 from fastsum.margin_size import MarginSize
-from fastsum.penalties import Own
+from fastsum.penalties import Own, row_norms
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
@@ -106,6 +106,8 @@ class Certifier:
         )
         self._margin_size = MarginSize(problem.rows)
         self.at_intercept: npt.NDArray[Any] = np.zeros(self._K, dtype=problem.dtype)
+        offset = problem.offset
+        self._offset = np.zeros(self._K) if offset is None else np.abs(offset).max(axis=0)
         own = problem.penalty.own
         loose = own is not None and own.loose.any() and problem.certified.any()
         self._free = FreeColumns(problem) if loose else None
@@ -150,7 +152,7 @@ class Certifier:
     def _certify(self, W: npt.NDArray[Any], b: FloatArray, free_intercept: bool) -> Certificate:
         with np.errstate(all="ignore"):  # a diverged W is reported by the objective, not by numpy
             value, shift, slope = self._best_shift(free_intercept)
-            if self.problem.loss.coupled and free_intercept:
+            if self.problem.loss.shift_invariant and free_intercept:
                 # softmax: a common shift of a problem's intercepts changes nothing; sum to 0
                 shift = shift - np.repeat((b + shift).reshape(self._B, -1).mean(axis=1), self._C)
             self._shift, S = shift, self.problem.total_weight
@@ -174,7 +176,7 @@ class Certifier:
             gap = np.fmin(gap, terms)
         objective = self._mean_loss + penalty
         own_gap = np.where(self.problem.certified, gap, np.inf)
-        self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b))
+        self._terms = self._per_problem(self._margin_size.terms(W) + np.abs(b) + self._offset)
         gap = self._with_best_dual(objective, self._with_slope(objective, own_gap, slope))
         self.last_value = objective
         return Certificate(objective, gap, own_gap, np.sqrt(subgradient), b)
@@ -305,10 +307,8 @@ class Certifier:
         _kernels.loss_terms(
             self.problem.task, z, np.zeros(self._K), None, False, sums, self._work, self.n_threads
         )
-        l1, l2 = self.problem.l1_each, self.problem.l2_each
-        h = (l1 * np.abs(point[:-1]) + 0.5 * l2 * point[:-1] ** 2).sum(axis=0)
-        value = sums.sum(axis=0)[: self._B] / self.problem.total_weight
-        return value + h.reshape(self._B, -1).sum(axis=1)
+        value: FloatArray = sums.sum(axis=0)[: self._B] / self.problem.total_weight
+        return value + self.problem.penalty_value(point)
 
     def weighted_curvature(self) -> FloatArray:
         """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).
@@ -358,8 +358,12 @@ class Certifier:
         if self.problem.loss.kinked:
             return self._best_shift_at_kinks()
         L = self.problem.loss.curvature * self.problem.total_weight
-        search = best_shift_of_each if self._C == 1 else best_shift_of_coupled
-        return search(self._loss_terms, self._B, self._C, L, self.rounding**2)
+        if self._C == 1:
+            return best_shift_of_each(self._loss_terms, self._B, 1, L, self.rounding**2)
+        invariant = self.problem.loss.shift_invariant
+        return best_shift_of_coupled(
+            self._loss_terms, self._B, self._C, L, self.rounding**2, invariant
+        )
 
     def _best_shift_at_kinks(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The same; the derivatives of rows at their kinks are those that sum to 0."""
@@ -397,6 +401,8 @@ class Certifier:
         top = np.abs(v).max(axis=0)
         if (own := self.problem.penalty.own) is not None:
             top = self._tightest(v, own)
+        if self.problem.penalty.rows:  # the dual norm of a row
+            top = np.repeat(row_norms(v, self._C).max(axis=0), self._C)
         inside = l1 * (1 - 2 * EPS)  # |c v| <= l1 after rounding as well
         bound = np.where(top > l1, inside / np.where(top > 0, top, 1), 1.0)
         feasible = bound.reshape(self._B, self._C).min(axis=1)
@@ -420,6 +426,8 @@ class Certifier:
     def _penalty_terms(
         self, W: npt.NDArray[Any], v: FloatArray, scale: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        if self.problem.penalty.rows:
+            return self._row_terms(W, v, scale)
         sums = np.zeros((3, self._K))
         c = np.repeat(scale, self._C)
         own = self.problem.penalty.own
@@ -427,6 +435,32 @@ class Certifier:
         _kernels.penalty_terms(W, v, self.problem.l1, self.problem.l2, packed, c, *sums)
         value, gap, subgradient = sums.reshape(3, self._B, self._C).sum(axis=2)
         return value, gap, subgradient
+
+    def _row_terms(
+        self, W: npt.NDArray[Any], v: FloatArray, scale: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The same for a penalty of rows: eq. (77), whose terms are those of eq. (5) in norms.
+
+        With r the part of c v within the ball of l1 and t the rest, along v,
+        ||t - l2 w||^2 / (2 l2) + l1 ||w|| - w'r; without l2 c v is in the ball.
+        """
+        l1, l2, C = self.problem.penalty.l1, self.problem.penalty.l2, self._C
+        w = W[:-1].astype(np.float64, copy=False).reshape(len(v), self._B, C)
+        v = v.reshape(w.shape)
+        size, norms = np.sqrt((w**2).sum(axis=2)), scale * np.sqrt((v**2).sum(axis=2))
+        inside = np.minimum(1.0, np.divide(l1, norms, out=np.ones_like(norms), where=norms > 0))
+        cv = scale[:, None] * v
+        r = inside[:, :, None] * cv
+        linear = np.maximum(l1 * size - (w * r).sum(axis=2), 0.0)
+        off = ((cv - r - l2[:, None] * w) ** 2).sum(axis=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            curved = np.where(l2 > 0, 0.5 * off / l2, np.where(norms > l1, np.inf, 0.0))
+        unit = np.divide(w, size[:, :, None], out=np.zeros_like(w), where=size[:, :, None] > 0)
+        miss = v - l1[:, None] * unit - l2[:, None] * w
+        at_zero = np.maximum(np.sqrt((v**2).sum(axis=2)) - l1, 0.0) ** 2
+        sub = np.where(size > 0, (miss**2).sum(axis=2), at_zero)
+        value = (l1 * size + 0.5 * l2 * size**2).sum(axis=0)
+        return value, (linear + curved).sum(axis=0), sub.sum(axis=0)
 
     def _loss_gap(self, shift: FloatArray, scale: FloatArray, u: FloatArray) -> FloatArray:
         out = np.zeros((self.n_threads, self._B))

@@ -74,9 +74,9 @@ def _search(terms: Terms, searches: list[Minimum]) -> list[float]:
 
 
 def best_shift_of_coupled(
-    terms: Terms, B: int, C: int, L: float, rounding: float
+    terms: Terms, B: int, C: int, L: float, rounding: float, invariant: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The same for C coupled outputs.
+    """The same for C coupled outputs; `invariant` if a common shift of them changes nothing.
 
     Where Newton's method fails or saturated margins leave no curvature, H + (|g| / R) I keeps the
     step within a radius R.
@@ -89,7 +89,7 @@ def best_shift_of_coupled(
     evaluated, least = shift, LEAST_GAIN
     live = np.ones(B, dtype=bool)
     for _ in range(MAX_NEWTON):
-        step = _newton_step(gradient, curvature, slope / radius)
+        step = _newton_step(gradient, curvature, slope / radius, invariant)
         todo = live & (-(step * gradient).sum(axis=1) > least * np.abs(value))
         if not todo.any():
             break
@@ -113,17 +113,20 @@ def best_shift_of_coupled(
     return value, shift, slope
 
 
-def _newton_step(gradient: FloatArray, curvature: FloatArray, damping: FloatArray) -> FloatArray:
+def _newton_step(
+    gradient: FloatArray, curvature: FloatArray, damping: FloatArray, invariant: bool
+) -> FloatArray:
     """-(H + damping I)^{-1} g of each problem, (B, C)."""
     B, C = gradient.shape
     if C == 1:
         step: FloatArray = -gradient / (curvature.reshape(B, 1) + damping[:, None] + TINY)
         return step
-    # Along (1, ..., 1) a coupled loss has neither curvature nor gradient: any weight will do there.
+    # Along (1, ..., 1) an invariant loss has neither curvature nor gradient: any weight will do.
     # In units of the curvature and the damping, or saturated margins would leave a singular H.
     trace = np.trace(curvature, axis1=1, axis2=2)[:, None, None] / C
     scale = np.maximum(trace + damping[:, None, None], 1e-290)
-    H = (curvature + trace + damping[:, None, None] * np.eye(C)) / scale + EPS * np.eye(C)
+    H = curvature + damping[:, None, None] * np.eye(C) + (trace if invariant else 0.0)
+    H = H / scale + EPS * np.eye(C)
     try:
         solved: FloatArray = -np.linalg.solve(H, gradient[:, :, None] / scale)[:, :, 0]
     except np.linalg.LinAlgError:  # infinite or NaN: a diverged point has no step

@@ -43,6 +43,10 @@ class Loss(ABC):
         True if the derivative jumps: then no second derivative tells of the curvature.
     lipschitz : float
         Largest |l'|; inf if there is none.
+    of_residual : bool
+        True if it depends on z - y alone: an offset of the margins is one of the targets then.
+    shift_invariant : bool
+        True if a common shift of the outputs of a problem changes nothing (softmax).
     default_param : float or None
         The parameter taken if none is given; None if the loss has no parameter.
     piecewise_quadratic : bool
@@ -54,10 +58,12 @@ class Loss(ABC):
     name: ClassVar[str]
     domain: ClassVar[str]
     default_param: ClassVar[float | None] = None
+    of_residual: ClassVar[bool] = False
     lipschitz: float = np.inf
     piecewise_quadratic: ClassVar[bool] = False
     has_probabilities: ClassVar[bool] = False
     kinked: ClassVar[bool] = False
+    shift_invariant: ClassVar[bool] = False
 
     def __init__(self, param: float | None = None):
         self.param = self.default_param if param is None else self._checked(param)
@@ -191,6 +197,7 @@ class Squared(_RealLoss):
     """
 
     name = "squared"
+    of_residual = True
     piecewise_quadratic = True
 
 
@@ -250,6 +257,7 @@ class Multinomial(_ClassLoss):
     lipschitz = 1.0
     domain = "class"
     has_probabilities = True
+    shift_invariant = True
 
     def encode(self, y: npt.NDArray[np.generic]) -> FloatArray:
         """Class codes 0, ..., C - 1 with C >= 2."""
@@ -283,6 +291,7 @@ class Huber(_RealLoss):
     """
 
     name = "huber"
+    of_residual = True
     piecewise_quadratic = True
     default_param = 1.35
 
@@ -374,6 +383,17 @@ class Poisson(_RealLoss):
         """e^z."""
         mean: npt.NDArray[Any] = np.exp(z)
         return mean
+
+
+class SquaredRows(_RealLoss):
+    """Squared error of the C targets of one problem, that a penalty of rows couples.
+
+    l(z) = ||z||^2 / 2, l*(u) = ||u||^2 / 2, L = 1, for targets that are minus the offset (eq. 78):
+    `Problem` makes it of "squared".
+    """
+
+    name = "squared_rows"
+    piecewise_quadratic = True
 
 
 _CLASSES = (Squared, Logistic, Multinomial, SquaredHinge, Huber, SmoothedHinge, Hinge, Poisson)

@@ -7,6 +7,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastsum.certificate import Certifier, FloatArray
+from fastsum.penalties import row_norms
 from fastsum.problem import Problem
 
 BESIDE = 1e-6  # of a kink
@@ -17,7 +18,7 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
 
     max_jk |(1/S) sum_i s_i l'(b_null)_ik x_ij| / (f_j l1_ratio), with the best intercept of the
     null model: by eq. (5) its dual point is then optimal. What presses against a bound at 0 does
-    not count.
+    not count; a penalty of rows has the norm over k.
 
     Parameters
     ----------
@@ -57,7 +58,10 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
         at_zero = zip(range(problem.K), certifier.null.intercept, strict=True)
         slope = np.array([_least_slope(problem, b, float(z)) for b, z in at_zero])
     else:
-        slope = np.abs(certifier.gradient).max(axis=0)
+        slope = np.abs(certifier.gradient)
+        if problem.penalty.rows:
+            slope = row_norms(slope, problem.columns.n_outputs)
+        slope = slope.max(axis=0)
         slope = slope.reshape(problem.columns.n_problems, -1).max(axis=1)
     ratio = problem.penalty.l1_ratio
     top: FloatArray = np.where(slope > 0, np.inf, 0.0)
@@ -65,14 +69,17 @@ def alpha_max(problem: Problem, n_threads: int = 1) -> FloatArray:
 
 
 def _least_slope(problem: Problem, b: int, z: float) -> float:
-    """The least max_j |v_j| of the best dual points of problem b where all margins are z.
+    """The least max_j |v_j| of the best dual points of problem b where all margins are z + o_i.
 
     Rows at their kink may have any slope between those beside it: a linear program in these.
     """
     labels, loss = problem.labels_of(b), problem.loss
+    offset = problem.offset_of(b)
+    margins = np.full(len(labels), z) if offset is None else z + offset[:, 0]
     ends = np.empty((2, len(labels)))
-    for y in np.unique(labels):
-        ends[:, labels == y] = [loss.derivative(z + side, y) for side in (-BESIDE, BESIDE)]
+    kinds, kind = np.unique(np.stack([labels, margins]), axis=1, return_inverse=True)
+    for k, (y, m) in enumerate(kinds.T.tolist()):
+        ends[:, kind == k] = [loss.derivative(m + side, y) for side in (-BESIDE, BESIDE)]
     s = problem.sample_weight
     low, high = ends / problem.total_weight if s is None else ends * (s / problem.total_weight)
     X, free = problem.rows.matrix(), np.flatnonzero(low < high)

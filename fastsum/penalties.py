@@ -29,6 +29,21 @@ def shrink(v: Array, tau: Array | float, l1: Array, l2: Array) -> Array:
     return out
 
 
+def row_norms(W: Array, C: int) -> Array:
+    """||w_j||_2 over the C outputs of each problem: (d, K) -> (d, B)."""
+    parts = W.astype(np.float64, copy=False).reshape(len(W), -1, C)
+    out: Array = np.sqrt((parts**2).sum(axis=2))
+    return out
+
+
+def shrink_rows(v: Array, tau: Array | float, l1: Array, l2: Array, C: int) -> Array:
+    """prox_{tau h}(v) of rows of C coefficients, eq. (77); tau, l1 and l2 are (K,)."""
+    norms = np.repeat(row_norms(v, C), C, axis=1)
+    kept = np.maximum(1.0 - tau * l1 / np.where(norms > 0, norms, np.inf), 0.0)
+    out: Array = v * np.where(norms > 0, kept, 0.0) / (1.0 + tau * l2)
+    return out
+
+
 @dataclass(frozen=True)
 class Own:
     """What the penalties of the features have of their own (docs/maths.md eq. 65).
@@ -103,12 +118,16 @@ class Penalty:
         Factors and bounds of the features; None where there are none.
     ridge : (B,) array or None
         Beside `own`: more of l2, that no factor scales. Methods that add a proximal term have it.
+    rows : bool
+        Whether the l1 norm is that of ||w_j||_2, the norms of rows over the outputs of a problem
+        (docs/maths.md eq. 77); without `own`.
     """
 
     alpha: FloatArray
     l1_ratio: FloatArray
     own: Own | None = None
     ridge: FloatArray | None = None
+    rows: bool = False
 
     name: ClassVar[str] = "penalty"
     formula: ClassVar[str] = ""

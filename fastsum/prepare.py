@@ -94,7 +94,7 @@ def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
     if order is None:
         return Prepared(problem.on_columns(rewritten, columns), columns, rows.n_cols)
     weight = None if s is None else s[order]
-    moved = problem.on_columns(rewritten, columns).on_rows(rewritten, problem.y[order], weight)
+    moved = problem.on_columns(rewritten, columns).on_rows(rewritten, order, weight)
     return Prepared(moved, columns, rows.n_cols)
 
 
@@ -103,6 +103,8 @@ def _in_use(problem: Problem, count: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     used: npt.NDArray[np.bool_] = count > 0
     l1: Any
     l1, slope = float(problem.l1.min()), problem.loss.lipschitz
+    if problem.penalty.rows:  # a norm over the outputs
+        slope *= float(np.sqrt(problem.columns.n_outputs))
     if l1 == 0 or slope == np.inf:
         return used
     rows, s = problem.rows, problem.sample_weight

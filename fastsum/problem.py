@@ -8,17 +8,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import check_array
 
 from fastsum._core import _kernels
 from fastsum.columns import Columns
 from fastsum.data import Rows, as_rows
 from fastsum.files import checksum
-from fastsum.losses import Loss, distinct, get_loss
-from fastsum.penalties import Penalty, make_own, make_penalty, shrink
+from fastsum.losses import Loss, SquaredRows, distinct, get_loss
+from fastsum.penalties import Penalty, make_own, make_penalty, row_norms, shrink, shrink_rows
+from fastsum.problem_parts import (
+    check_columns,
+    check_group,
+    check_labels,
+    check_offset,
+    check_weights,
+    columns_of,
+    read_labels,
+)
 from fastsum.row_source import labels_with
 
 FloatArray = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64] | slice
 # Unpenalised features whose columns a certificate takes out as dense ones: how many, and values.
 MOST_FREE, FREE_VALUES = 200, 1 << 24
 
@@ -26,7 +35,7 @@ MOST_FREE, FREE_VALUES = 200, 1 << 24
 class Problem:
     """A regularised finite sum (docs/maths.md eq. 1).
 
-        min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b)
+        min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b + o_i)
                         + alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2],   S = sum_i s_i
 
     Immutable: solvers read it and keep their state elsewhere.
@@ -58,8 +67,16 @@ class Problem:
     lower, upper : float or array-like of shape (d,), default=None
         Bounds of the coefficients of each feature, lower <= 0 <= upper; the intercept has none.
         None means -inf and inf.
+    group : {"rows"}, default=None
+        "rows": the l1 norm is sum_j ||w_j||_2, w_j the coefficients of feature j in the coupled
+        outputs of a problem, so that features are in use for all outputs or for none (eq. 77). The
+        outputs are those of "multinomial", or the columns of y under "squared", which are one
+        problem then. None is a norm of each coefficient.
     columns : Columns, default=None
         Meaning of the K axis; made from y and the loss if None.
+    offset : array-like of shape (n,) or (n, K), default=None
+        o_i, a known part of the margins in their units (eq. 73): (n,) is that of all K columns.
+        None means 0. Where a target less its offset is the same, y holds that and offset is None.
 
     Raises
     ------
@@ -75,6 +92,7 @@ class Problem:
     sample_weight: FloatArray | None
     total_weight: float
     fit_intercept: bool
+    offset: FloatArray | None
 
     def __init__(
         self,
@@ -90,39 +108,38 @@ class Problem:
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        group: str | None = None,
         columns: Columns | None = None,
+        offset: npt.ArrayLike | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
         y = labels_with(X, y)
-        if y is None:
-            raise ValueError("y is None; a Problem needs the label of each row")
-        labels = np.asarray(y)
-        if columns is None:  # else an estimator made and checked them
-            labels = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels.ravel()
-        if labels.ndim == 2 and fitted_loss.domain != "real":
-            raise ValueError(
-                f"y has {labels.shape[1]} columns; loss={loss!r} takes one column of labels, only "
-                "losses of real targets such as loss='squared' take several"
-            )
-        if labels.shape[0] != rows.n_rows:
-            raise ValueError(
-                f"y has {labels.shape[0]} values for the {rows.n_rows} rows of X; they must match"
-            )
-        weights = _check_weights(sample_weight, rows.n_rows)
+        labels = read_labels(y, fitted_loss, rows.n_rows, checked=columns is not None)
+        weights = check_weights(sample_weight, rows.n_rows)
         if columns is None:
             labels = fitted_loss.encode(labels)
-            _check_labels(labels, weights, fitted_loss)
-            columns = _columns_of(labels, fitted_loss)
-        _check_columns(labels, columns, fitted_loss)
+            check_labels(labels, weights, fitted_loss)
+            columns = columns_of(labels, fitted_loss)
+        labels = np.ascontiguousarray(labels, dtype=np.float64)
+        check_columns(labels, columns, fitted_loss)
+        offsets = check_offset(offset, rows.n_rows, columns.width)
+        if offsets is not None and fitted_loss.of_residual:
+            labels, offsets = labels - offsets.reshape(labels.shape), None
+        if check_group(group, fitted_loss) and columns.targets == "multi":
+            # eq. (78): targets are offsets of the outputs of one problem
+            fitted_loss, offsets = SquaredRows(), -labels
+            columns, labels = Columns.coupled(columns.n_problems), np.zeros(rows.n_rows)
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "loss", fitted_loss)
         object.__setattr__(self, "columns", columns)
         own = make_own(penalty_factor, lower, upper, rows.n_cols)
-        penalty = make_penalty(alpha, l1_ratio, columns.n_problems).with_own(own)
-        object.__setattr__(self, "penalty", penalty)
-        object.__setattr__(self, "y", np.ascontiguousarray(labels, dtype=np.float64))
+        of_rows = group is not None and columns.n_outputs > 1
+        if of_rows and own is not None:
+            raise ValueError("penalty_factor and bounds cannot be combined with group='rows'")
+        penalty = make_penalty(alpha, l1_ratio, columns.n_problems)
+        object.__setattr__(self, "penalty", replace(penalty, own=own, rows=of_rows))
+        object.__setattr__(self, "y", labels)
+        object.__setattr__(self, "offset", offsets)
         object.__setattr__(self, "sample_weight", weights)
         total = float(rows.n_rows) if weights is None else float(weights.sum())
         object.__setattr__(self, "total_weight", total)
@@ -131,27 +148,32 @@ class Problem:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Problem is immutable; make a new one")
 
-    def on_rows(self, rows: Rows, y: FloatArray, sample_weight: FloatArray | None) -> Problem:
-        """The same loss, penalty and columns on other rows."""
+    def on_rows(self, rows: Rows, ids: Ids | None, sample_weight: FloatArray | None) -> Problem:
+        """The same loss, penalty and columns on other rows: `ids` of these, None for all."""
+        y, offset = self.y, self.offset
+        if ids is not None:
+            y, offset = y[ids], None if offset is None else np.ascontiguousarray(offset[ids])
         total = float(rows.n_rows) if sample_weight is None else float(sample_weight.sum())
         return self._changed(
             rows=rows,
             y=np.ascontiguousarray(y),
+            offset=offset,
             sample_weight=sample_weight,
             total_weight=total,
         )
 
     def with_weights(self, sample_weight: FloatArray) -> Problem:
         """The same problem with other weights (n,); a weight of 0 holds a row out."""
-        weights = _check_weights(sample_weight, self.rows.n_rows)
+        weights = check_weights(sample_weight, self.rows.n_rows)
         if weights is not None and self.loss.domain == "real":
-            _check_labels(self.y, weights, self.loss)
-        return self.on_rows(self.rows, self.y, weights)
+            check_labels(self.y, weights, self.loss)
+        return self.on_rows(self.rows, None, weights)
 
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
         """The same problem with other strengths; factors and bounds stay."""
         penalty = make_penalty(alpha, l1_ratio, self.columns.n_problems)
-        return self._changed(penalty=penalty.with_own(self.penalty.own))
+        own, rows = self.penalty.own, self.penalty.rows
+        return self._changed(penalty=replace(penalty, own=own, rows=rows))
 
     def with_ridge(self, kappa: FloatArray) -> Problem:
         """The same problem with kappa / 2 ||w||^2 added, kappa (B,)."""
@@ -195,10 +217,10 @@ class Problem:
         """The same on a copy of the rows with a weight; equal weights are none."""
         s = self.sample_weight
         if s is None or s.all():
-            return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, self.y, None)
+            return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, None, None)
         ids = np.flatnonzero(s)
         part = s[ids] if (s[ids] != s[ids[0]]).any() else None
-        return self.on_rows(self.rows.take(ids), self.y[ids], part)
+        return self.on_rows(self.rows.take(ids), ids, part)
 
     def every_row(self, step: int) -> Problem | None:
         """The problem on rows 0, step, 2 step, ...; None if these lack a class or all weight."""
@@ -209,13 +231,27 @@ class Problem:
             return None
         if self.loss.domain != "real" and len(distinct(present)) < len(distinct(self.y)):
             return None
-        return self.on_rows(self.rows.every(step), y, s)
+        return self.on_rows(self.rows.every(step), ids, s)
+
+    def offset_of(self, b: int) -> FloatArray | None:
+        """Offset of problem b, of one output each: (n, 1)."""
+        return None if self.offset is None else np.ascontiguousarray(self.offset[:, b : b + 1])
 
     def labels_of(self, b: int) -> FloatArray:
         """Labels of problem b as its loss sees them, (n,)."""
         if self.columns.targets == "one_vs_rest":
             return np.where(self.y == b, 1.0, -1.0)
         return np.ascontiguousarray(self.y[:, b]) if self.columns.targets == "multi" else self.y
+
+    def penalty_value(self, W: npt.NDArray[Any]) -> FloatArray:
+        """h of weights W (d + 1, K), whose last row is the intercept: (B,)."""
+        if self.penalty.rows:
+            norms = row_norms(W[:-1], self.columns.n_outputs)
+            of_rows: FloatArray = self.penalty.l1 * norms.sum(axis=0)
+            return of_rows + 0.5 * self.penalty.l2 * (norms**2).sum(axis=0)
+        h = (self.l1_each * np.abs(W[:-1]) + 0.5 * self.l2_each * W[:-1] ** 2).sum(axis=0)
+        value: FloatArray = h.reshape(self.columns.n_problems, -1).sum(axis=1)
+        return value
 
     @property
     def K(self) -> int:
@@ -238,6 +274,7 @@ class Problem:
             self.columns.targets,
             self.y,
             self.sample_weight,
+            self.offset,
         )
 
     @cached_property
@@ -269,6 +306,8 @@ class Problem:
 
     def shrink(self, v: npt.NDArray[Any], tau: npt.NDArray[Any] | float) -> npt.NDArray[Any]:
         """prox_{tau h}(v) of coefficients v (d, K), eq. (4) and (66)."""
+        if self.penalty.rows:
+            return shrink_rows(v, tau, self.l1, self.l2, self.columns.n_outputs)
         return self.within(shrink(v, tau, self.l1_each, self.l2_each))
 
     def within(self, W: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -294,6 +333,8 @@ class Problem:
         crc = checksum(self.y, self.rows.checksum())
         if self.sample_weight is not None:
             crc = checksum(self.sample_weight, crc)
+        if self.offset is not None:
+            crc = checksum(self.offset, crc)
         settings = repr(
             (self.loss.name, self.loss.param, self.columns, self.fit_intercept)
         ).encode()
@@ -304,66 +345,13 @@ class Problem:
         shown = f"alpha={alpha[0]:.4g}" + (f", l1_ratio={ratio[0]:.4g}" if ratio.any() else "")
         axis = "" if self.K == 1 else f", {self.columns}"
         weights = "" if self.sample_weight is None else ", weighted"
+        weights += "" if self.offset is None else ", offset"
         own = self.penalty.own
         shown += ", penalty_factor" if own is not None and own.scaled else ""
         shown += ", bounds" if self.penalty.bounded else ""
+        shown += ", group=rows" if self.penalty.rows else ""
         param = "" if self.loss.param is None else f", loss_param={self.loss.param:.4g}"
         return (
             f"Problem({self.rows!r}, loss={self.loss.name}{param}, penalty={self.penalty.name} "
             f"({shown}), fit_intercept={self.fit_intercept}{weights}{axis})"
         )
-
-
-def _columns_of(labels: FloatArray, loss: Loss) -> Columns:
-    if labels.ndim == 2:
-        return Columns.multi_target(labels.shape[1])
-    if loss.coupled:
-        return Columns.coupled(int(labels.max()) + 1)
-    return Columns()
-
-
-def _check_columns(labels: npt.NDArray[Any], columns: Columns, loss: Loss) -> None:
-    """What the kernels read through the columns must be there."""
-    shape = (len(labels), columns.n_problems) if columns.targets == "multi" else (len(labels),)
-    if labels.shape != shape:
-        raise ValueError(f"y has shape {labels.shape}; {columns} needs {shape}")
-    if not np.isfinite(labels).all():
-        raise ValueError("y holds NaN or infinity")
-    if loss.coupled and not ((labels >= 0) & (labels < columns.n_outputs)).all():
-        raise ValueError(f"y must hold class codes in [0, {columns.n_outputs}) for {columns}")
-
-
-def _check_labels(labels: FloatArray, weights: FloatArray | None, loss: Loss) -> None:
-    """Without rows of every class, or without a count, an intercept would run to infinity."""
-    present = labels if weights is None else labels[weights > 0]
-    if lacking := loss.lacking(present):
-        raise ValueError(lacking)
-    found = distinct(present) if loss.domain == "class" else present
-    if loss.domain == "class" and found.size <= labels.max():
-        absent = np.setdiff1d(np.arange(min(labels.max(), found.size + 5)), found)[:5]
-        raise ValueError(
-            f"classes {absent.astype(int).tolist()} of y have no row with a positive weight (its "
-            f"labels go up to {labels.max():g}); renumber the classes without gaps, for example "
-            "with numpy.unique(y, return_inverse=True)"
-        )
-
-
-def _check_weights(sample_weight: npt.ArrayLike | None, n_rows: int) -> FloatArray | None:
-    if sample_weight is None:
-        return None
-    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n_rows, float(weights))
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape} for {n_rows} rows; give one weight a row"
-        )
-    if not np.isfinite(weights).all():
-        raise ValueError("sample_weight holds NaN or infinity; weights must be finite")
-    if (weights < 0).any():
-        raise ValueError("sample_weight holds negative values; weights must be >= 0")
-    if not np.isfinite(weights.sum()):
-        raise ValueError("sample_weight sums to infinity; divide the weights by their mean")
-    if not weights.any():
-        raise ValueError("sample_weight is zero for all rows; give at least one row a weight")
-    return weights

@@ -20,6 +20,7 @@ class Status(StrEnum):
     TIME = "time"
     STOPPED = "stopped"
     DIVERGED = "diverged"
+    STREAM = "stream"
 
     @property
     def reached(self) -> bool:
@@ -35,6 +36,7 @@ SENTENCES = {
     Status.MAX_ITER: "max_iter passes were made before the gap was within tol",
     Status.TIME: "max_time ran out before the gap was within tol",
     Status.STOPPED: "the callback asked to stop",
+    Status.STREAM: "the rows of a stream were taken as they came; nothing is certified",
     Status.DIVERGED: "the objective grew without bound; the last good point is returned",
 }
 

@@ -24,19 +24,19 @@ struct Kernels {
   // out_j <- out_j + sum over the rows i that hold feature j of p_i (null: 1).
   Status (*column_mass)(const RowBlock*, const double* p, double* out);
 
-  // Loss terms at the margins z + b, z (n_rows, K), b (K,). For each of `n_threads` parts, added
+  // Loss terms at the margins z + b + o, z (n_rows, K), b (K,), o the offset of the columns. For each of `n_threads` parts, added
   // to sums (n_threads, width): value (B,), gradient in b (K,), curvature in b (B, C, C); all
   // weighted by s_i. u <- l'(z + b) where u is not null. width = B + K + B C C; work
   // (n_threads, 2 K + C C). with_curvature = 0 leaves the last part alone.
   Status (*loss_terms)(const Columns*, int64_t n_rows, const double* z, const double* b, double* u,
                        int32_t with_curvature, double* sums, double* work, int32_t n_threads);
 
-  // h (n_rows, B, C, C) <- l''(z + b), not weighted; work (n_threads, K).
+  // h (n_rows, B, C, C) <- l''(z + b + o), not weighted; work (n_threads, K).
   Status (*loss_curvature)(const Columns*, int64_t n_rows, const double* z, const double* b,
                            double* h, double* work, int32_t n_threads);
 
-  // out (n_threads, B) += sum_i s_i [l(z + b) + l*(c u) - (z + b) c u] for one c a problem, (B,);
-  // terms are >= 0 and clipped there. work (n_threads, 2 K).
+  // out (n_threads, B) += sum_i s_i [l(m) + l*(c u) - m c u], m = z + b + o, for one c a problem,
+  // (B,); terms are >= 0 and clipped there. work (n_threads, 2 K).
   Status (*loss_gap)(const Columns*, int64_t n_rows, const double* z, const double* b,
                      const double* u, const double* c, double* out, double* work,
                      int32_t n_threads);
@@ -95,6 +95,8 @@ struct Kernels {
   // Exact pivots on the same (pivots.hpp): at most `cap` active coordinates; work (cap^2 + 5 cap +
   // 2 p,); a.sweeps counts them.
   Status (*gram_pivots)(const double* H, DescentArgs* a, double* work, int64_t cap);
+  // Block coordinate descent on rows of coefficients (row_descent.hpp), H (p, p) stored.
+  Status (*row_descent)(const double* H, RowDescentArgs* a);
   Status (*column_descent)(const RowBlock* columns, const double* g, const double* c,
                            const double* mean, double* r, DescentArgs* a);
   // The same for outputs coupled by softmax, where a.q is as last seen too.

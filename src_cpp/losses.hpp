@@ -245,6 +245,27 @@ struct Poisson {
   }
 };
 
+// l(z) = ||z||^2 / 2 of C outputs, whose targets are minus the offset of the row, eq. (74) ;
+// l*(u) = ||u||^2 / 2. Coupled by the penalty alone.
+struct SquaredRows {
+  static constexpr bool kCoupled = true;
+  static double curvature(double) { return 1.0; }
+  static double value(const double* z, double, int64_t C, double) {
+    double sum = 0;
+    for (int64_t c = 0; c < C; ++c) sum += z[c] * z[c];
+    return 0.5 * sum;
+  }
+  static void derivative(const double* z, double, int64_t C, double, double* u) {
+    for (int64_t c = 0; c < C; ++c) u[c] = z[c];
+  }
+  static void second(const double*, double, int64_t C, double, double* h) {
+    for (int64_t e = 0; e < C * C; ++e) h[e] = e % (C + 1) == 0 ? 1.0 : 0.0;
+  }
+  static double conjugate(const double* u, double y, int64_t C, double p) {
+    return value(u, y, C, p);
+  }
+};
+
 // Both at once, by the loss's own function if it has work to share.
 template <class Loss>
 double value_and_derivative(const double* z, double y, int64_t C, double p, double* u) {

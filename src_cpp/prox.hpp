@@ -18,6 +18,18 @@ inline T prox(T v, T t_l1, T t_l2) {
   return (v - clipped) / (T(1) + t_l2);
 }
 
+// The same for the C coefficients of a row under h(w) = l1 ||w||_2 + l2 / 2 ||w||_2^2, in place:
+// (1 - t l1 / ||v||)_+ v / (1 + t l2)                                                 eq. (77)
+template <class T>
+inline void prox_row(T* v, int64_t C, T t_l1, T t_l2) {
+  double square = 0;
+  for (int64_t c = 0; c < C; ++c) square += double(v[c]) * double(v[c]);
+  const double norm = std::sqrt(square);
+  const T factor =
+    norm > double(t_l1) ? T((1.0 - double(t_l1) / norm) / (1.0 + double(t_l2))) : T(0);
+  for (int64_t c = 0; c < C; ++c) v[c] *= factor;
+}
+
 // argmin_w  h(w) - v w  =  soft(v, l1) / l2, the derivative of h* for l2 > 0.
 template <class T>
 inline T conjugate_slope(T v, T l1, T l2) {

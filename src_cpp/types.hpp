@@ -65,6 +65,14 @@ struct Columns {
   const double* sample_weight;  // s_i, (n_rows,); null means all ones
   int32_t loss;                 // index in losses.def
   double loss_param;            // its parameter; of no meaning if it has none
+  const double* offset;         // o, (n_rows, K); null means 0
+
+  // z_k <- z_k + o_ik, where the margins x_i' w + b of a row become what its loss is taken at.
+  [[gnu::always_inline]] void add_offset(int64_t row, double* z) const {
+    if (!offset) return;
+    const int64_t K = n_problems * n_outputs;
+    for (int64_t k = 0; k < K; ++k) z[k] += offset[row * K + k];
+  }
 };
 
 // One call of a per-sample solver over a sequence of rows of one block. Per-row arrays are
@@ -85,42 +93,56 @@ struct StepArgs {
   const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)
   const void* own;      // f_j, lower_j and upper_j of eq. (65), (n_cols, 3); null: 1, -inf, inf
   const void* ridge;    // more of l2 that no f_j scales, (K,); read where `own` is given
-  void* vectors[8];     // (d + 1, K) state arrays, as the solver's header lists them
-  void* tables[4];      // (n_rows, K) state arrays
-  double* work;           // (10 K,) scratch
+  const void* row_l1;  // (K,): of a penalty of rows of coefficients, eq. (77), beside which l1 and
+  const void* row_l2;  // l2 are 0; null where there is none
+  void* vectors[8];  // (d + 1, K) state arrays, as the solver's header lists them
+  void* tables[4];  // (n_rows, K) state arrays
+  double* work;  // (10 K,) scratch
   const double* parameters[8];  // (K,) each, as the solver's header lists them
-  const double* sequences[4];   // of the size that the solver's header says
-  const double* per_row[2];     // (n_rows,) each, as the solver's header lists them
-  int64_t* visits;              // (d,) of lazy updates: the step that last changed a column
-  int64_t time;                 // steps made before the first of this call
-  int32_t n_threads;            // of a solver that has several; work is (n_threads, 5 K) then
+  const double* sequences[4];  // of the size that the solver's header says
+  const double* per_row[2];  // (n_rows,) each, as the solver's header lists them
+  int64_t* visits;  // (d,) of lazy updates: the step that last changed a column
+  int64_t time;  // steps made before the first of this call
+  int32_t n_threads;  // of a solver that has several; work is (n_threads, 5 K) then
 };
 
 // One call of coordinate descent on a quadratic (descent.hpp).
 struct DescentArgs {
-  int64_t p;               // coordinates
+  int64_t p;  // coordinates
   double l1, l2;
-  const double* own;       // f_j, lower_j and upper_j of eq. (65), (p, 3); null: 1, -inf, inf
+  const double* own;  // f_j, lower_j and upper_j of eq. (65), (p, 3); null: 1, -inf, inf
   const double* diagonal;  // H_jj
   double* x;
-  double* q;               // gradient of the quadratic without its penalty
-  double size;             // mean square of the residuals of the least squares problem behind it
-  double target;           // gap wanted
-  double share;            // of all that was gained: what a full sweep must gain to go on
-  int64_t most;            // sweeps allowed
-  int32_t* active;         // (p,) scratch
-  double gap;              // out: duality gap reached
-  int64_t sweeps;          // out: sweeps made
+  double* q;  // gradient of the quadratic without its penalty
+  double size;  // mean square of the residuals of the least squares problem behind it
+  double target;  // gap wanted
+  double share;  // of all that was gained: what a full sweep must gain to go on
+  int64_t most;  // sweeps allowed
+  int32_t* active;  // (p,) scratch
+  double gap;  // out: duality gap reached
+  int64_t sweeps;  // out: sweeps made
+};
+
+// One call of block coordinate descent on rows of coefficients (row_descent.hpp).
+struct RowDescentArgs {
+  int64_t p, C;  // rows, coefficients of each
+  double l1, l2;
+  double* x;  // (p, C)
+  double* q;  // (p, C): gradient of the quadratic without its penalty
+  double target;  // what a sweep must promise to gain for another one
+  int64_t most;  // sweeps allowed
+  double* work;  // (C,)
+  int64_t sweeps;  // out: sweeps made
 };
 
 // The quadratic of coordinates in C outputs coupled by softmax (descent.hpp).
 struct CoupledArgs {
   int64_t n;
   const int32_t *column, *output;  // (p,) of each coordinate
-  const double* c;                 // weighted curvature, (C, n)
-  const double* inverse;           // 1 / its sum over the outputs, (n,)
-  double* z;                       // (C, n)
-  double* m;                       // (n,)
+  const double* c;  // weighted curvature, (C, n)
+  const double* inverse;  // 1 / its sum over the outputs, (n,)
+  double* z;  // (C, n)
+  double* m;  // (n,)
 };
 
 // One epoch of preconditioned SVRG, see solvers/svrg_epoch.hpp. Arrays of the block's dtype unless
@@ -131,8 +153,8 @@ struct EpochArgs {
   int64_t n_steps;
   const double* correction;  // c_i = s_i q_i / S, (n_rows,)
   const void* snapshot_derivatives;  // (n_rows,)
-  void* packed;         // (n_threads, d + 1, 4): w, rate, shift, shrink
-  void* base;           // (d + 1,): w, where the sum of all threads' changes goes
+  void* packed;  // (n_threads, d + 1, 4): w, rate, shift, shrink
+  void* base;  // (d + 1,): w, where the sum of all threads' changes goes
   const void* damping;  // (d + 1,)
   int64_t n_merges;
   int32_t n_threads;
@@ -143,11 +165,11 @@ struct DualEpochArgs {
   Columns columns;  // K = 1
   const int64_t* order;
   int64_t n_steps;
-  const double* q;         // (n_rows,)
+  const double* q;  // (n_rows,)
   double per_l2, per_rho;  // 1 / (S l2), 1 / (S rho); 0 keeps the intercept where it is
-  double* u;               // (n_rows,)
-  void* weights;           // (d + 1,), of the block's dtype
-  double gap;              // out: about the duality gap on the way, times S
+  double* u;  // (n_rows,)
+  void* weights;  // (d + 1,), of the block's dtype
+  double gap;  // out: about the duality gap on the way, times S
 };
 
 }  // namespace fastsum

@@ -12,7 +12,9 @@ from fastsum.solvers import SOLVER_NAMES
 EVERY = [n for n in fastsum.linear_model.__all__ if getattr(fastsum, n)._solver in SOLVER_NAMES]
 # Its problem is not one of (1): a search over them.
 SEARCHES = ["HuberRegressor"]
-NAMES = [name for name in EVERY if not name.endswith("CV") and name not in SEARCHES]
+# Its targets are those of one problem, at least two axes: test_row_groups.py has its fits.
+JOINT = ["MultiTaskElasticNet", "MultiTaskLasso"]
+NAMES = [n for n in EVERY if not n.endswith("CV") and n not in (*SEARCHES, *JOINT)]
 # Estimators with cross-validation, and small grids for them.
 CV = {
     "LogisticRegressionCV": {"Cs": [0.1, 1.0, 10.0], "cv": 3},
@@ -50,7 +52,7 @@ PAIRS = [
 ]
 
 # those and the estimators with cross-validation, whose solver is that of their problems
-ALL_PAIRS = PAIRS + [(name, "auto") for name in (*CV, *SEARCHES)]
+ALL_PAIRS = PAIRS + [(name, "auto") for name in (*CV, *SEARCHES, *JOINT)]
 
 
 def is_classifier(name):
@@ -93,6 +95,8 @@ def labels(name, *, several=True):
         return CLASSES if several else BINARY
     if name == "PoissonRegressor":
         return COUNTS
+    if name in JOINT:
+        return TARGETS
     return TARGETS if several and name not in ("LassoCV", "ElasticNetCV", *SEARCHES) else TARGET
 
 

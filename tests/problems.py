@@ -87,11 +87,13 @@ def random_problem(
     penalty="l2",
     alpha=0.05,
     n_blocks=1,
+    offset=False,
 ):
     """A small problem of any kind; the same data for the same seed, loss and layout."""
     rng = np.random.default_rng(seed)
     X = random_matrix(rng, n, d, storage, dtype=dtype)
     y = random_labels(rng, X, loss, layout)
+    width = y.shape[1] if y.ndim == 2 else 1 if layout == "single" else int(y.max()) + 1
     return Problem(
         split_rows(X, n_blocks) if n_blocks > 1 else X,
         y,
@@ -101,7 +103,13 @@ def random_problem(
         sample_weight=random_weights(rng, n, weights),
         fit_intercept=fit_intercept,
         columns=Columns.one_vs_rest(int(y.max()) + 1) if layout == "one_vs_rest" else None,
+        offset=random_offset(rng, n, width) if offset else None,
     )
+
+
+def random_offset(rng, n, width=1):
+    """Of a size that a model without it would not fit, with a mean of its own; (n, width)."""
+    return rng.standard_normal((n, width)) + 0.5
 
 
 def split_rows(X, n_blocks):
@@ -126,12 +134,14 @@ def _residuals(loss, s, y, z):
     return s * np.array(u) / s.sum()
 
 
-def planted(seed, loss, *, n=30, d=6, penalty="l2", weights="none", fit_intercept=True):
+def planted(
+    seed, loss, *, n=30, d=6, penalty="l2", weights="none", fit_intercept=True, offset=False
+):
     """Chooses w, b and the margins z, then X and alpha such that they are optimal.
 
-    With u = l'(z) and r = s u / S, optimality is X w = z - b, X' r = -v for a v in the
-    subdifferential of the penalty at w, and sum r = 0. X starts random and is corrected by two
-    matrices of rank one; the two systems agree if -r'z = v'w, which fixes alpha.
+    With u = l'(z) and r = s u / S, optimality is X w = z - o - b for an offset o, X' r = -v for a
+    v in the subdifferential of the penalty at w, and sum r = 0. X starts random and is corrected by
+    two matrices of rank one; the two systems agree if -r'(z - o) = v'w, which fixes alpha.
     """
     rng = np.random.default_rng(seed)
     s = random_weights(rng, n, weights)
@@ -153,13 +163,14 @@ def planted(seed, loss, *, n=30, d=6, penalty="l2", weights="none", fit_intercep
         w = rng.standard_normal(d)
         if ratio > 0:
             w[::2] = 0.0
-        alpha = -(r @ z) / (ratio * np.abs(w).sum() + (1 - ratio) * w @ w)
+        o = random_offset(rng, n)[:, 0] if offset else np.zeros(n)
+        alpha = -(r @ (z - o)) / (ratio * np.abs(w).sum() + (1 - ratio) * w @ w)
     b = 0.7 if fit_intercept else 0.0
     inside = np.where(w != 0, np.sign(w), rng.uniform(-0.9, 0.9, d))
     v = alpha * (ratio * inside + (1 - ratio) * w)
 
     X = rng.standard_normal((n, d))
-    e, f = z - b - X @ w, -v - X.T @ r
+    e, f = z - o - b - X @ w, -v - X.T @ r
     X += np.outer(e, w) / (w @ w) + np.outer(r, f) / (r @ r)
     X -= np.outer(r, w) * (r @ e) / ((r @ r) * (w @ w))
 
@@ -171,6 +182,7 @@ def planted(seed, loss, *, n=30, d=6, penalty="l2", weights="none", fit_intercep
         l1_ratio=ratio,
         sample_weight=None if weights == "none" else s,
         fit_intercept=fit_intercept,
+        offset=o,
     )
     values = [LOSSES[loss].value(z_i, y_i) for z_i, y_i in zip(z, y, strict=True)]
     penalty_value = alpha * (ratio * np.abs(w).sum() + (1 - ratio) / 2 * w @ w)

@@ -253,7 +253,7 @@ def test_a_slope_left_in_the_intercept_is_paid_for(loss, layout, penalty, offset
     base = random_problem(33, loss, layout, penalty=penalty, alpha=0.02, d=4)
     shift = offset * np.array([1.0, 0.0, -0.5, 0.0])
     X = arrays_of(base).X + shift
-    problem = base.on_rows(as_rows(X), base.y, None)
+    problem = base.on_rows(as_rows(X), None, None)
     rng, least = np.random.default_rng(0), reference.optimum(base)  # of the same data, shifted
     best = minimize(base, tol=1e-10)
     W = np.vstack([best.coef.reshape(4, -1), np.reshape(best.intercept, (1, -1))])

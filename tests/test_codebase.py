@@ -23,7 +23,8 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "certificate", "margin_size", "free_columns", "sampling", "null_model"},
+    {"problem", "problem_parts", "certificate", "margin_size", "free_columns"}
+    | {"sampling", "null_model"},
     {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"row_source"},
@@ -44,6 +45,7 @@ SIBLINGS = {
     "model_selection": {"linear_model"},  # whose fits it makes together
     "null_model": {"problem", "certificate"},  # which it certifies
     "plot": {"model_selection"},  # whose results it reads
+    "problem": {"problem_parts"},  # what it checks
     "sampling": {"problem"},  # what is sampled
     "store": {"data", "datasets"},  # whose rows it holds, whose text it reads
 }
@@ -129,7 +131,7 @@ def fastsum_imports(path):
 SOLVER_LAYERS = [
     {"many"},
     {"_resumable"},
-    {"_minimize", "_path", "_memory"},
+    {"_minimize", "_path", "_memory", "stream"},
     {"_rounds"},
     {"_registry"},
     {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},

@@ -132,7 +132,7 @@ def test_reaches_the_optimum_of_scipy(name, kind, penalty):
         pytest.skip(SOLVERS[name].missing(problem))
     # mig without an l2 part is O(1 / s^2) in its epochs: 4000 passes to 1e-8 without bounds too
     tol = 1e-5 if name == "mig" and penalty != "l2" else 1e-8
-    result = fastsum.minimize(problem, name, tol=tol, max_iter=3000)
+    result = fastsum.minimize(problem, name, tol=tol, max_iter=3000, refine=True)
     (best,) = reference.optimum(problem)
     (null,) = Certifier(problem, 1).null.objective
     assert result.status == "converged"

@@ -103,7 +103,7 @@ def kernel_calls():
     def steps(solver):
         return lambda: _kernels.steps(
             _registry.solver_registry()[solver], block, task, 0, order, float(n), None, float(n),
-            None, None, 1.0, 1e-9 * one, 0 * one, one, *tail,
+            None, None, 1.0, 1e-9 * one, 0 * one, one, None, 0 * one, None, None, *tail,
         )  # fmt: skip
 
     return {
@@ -167,7 +167,7 @@ def long_calls():
         rate, tail = 1e-6 * one, ((weights, G), (table,), np.empty(10))
         _kernels.steps(
             _registry.solver_registry()[solver], small, pair, 0, order, 2.0, None, 2.0, None, None,
-            0.0, rate, 0 * one, one, *tail,
+            0.0, rate, 0 * one, one, None, 0 * one, None, None, *tail,
         )  # fmt: skip
 
     return {

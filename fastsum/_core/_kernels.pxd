@@ -20,7 +20,7 @@ cdef class Block:
 
 cdef class Task:
     cdef c.Columns raw
-    cdef readonly object y, sample_weight
+    cdef readonly object y, sample_weight, offset
     cdef readonly int64_t n_rows, K
 
     cdef c.Columns at(self, int64_t row) noexcept

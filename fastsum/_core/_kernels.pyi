@@ -38,6 +38,7 @@ class Block:
 class Task:
     y: Array
     sample_weight: Array | None
+    offset: Array | None
     n_rows: int
     K: int
     def __init__(
@@ -49,6 +50,7 @@ class Task:
         target_kind: str,
         y: Array,
         sample_weight: Array | None,
+        offset: Array | None = None,
     ) -> None: ...
 
 def margins(block: Block, W: Array, K: int, z: Array, first_row: int, n_threads: int) -> None: ...
@@ -110,6 +112,8 @@ def steps(
     l2: Array,
     own: Array | None,
     ridge: Array | None,
+    row_l1: Array | None,
+    row_l2: Array | None,
     vectors: tuple[Array | None, ...],
     tables: tuple[Array | None, ...],
     work: Array,

@@ -107,13 +107,13 @@ cdef class Block:
 
 
 cdef class Task:
-    """Loss, labels and weights of all rows: what a kernel needs beside X.
+    """Loss, labels, weights and offsets of all rows: what a kernel needs beside X.
 
-    y: (n,) or (n, B) float64; sample_weight: (n,) float64 or None.
+    y: (n,) or (n, B) float64; sample_weight: (n,) and offset: (n, K) float64 or None.
     """
     def __init__(self, int32_t loss, double loss_param, Py_ssize_t n_problems,
-                 Py_ssize_t n_outputs, str target_kind, y, sample_weight):
-        self.y, self.sample_weight = y, sample_weight
+                 Py_ssize_t n_outputs, str target_kind, y, sample_weight, offset=None):
+        self.y, self.sample_weight, self.offset = y, sample_weight, offset
         self.n_rows = y.shape[0]
         self.K = n_problems * n_outputs
         self.raw.loss, self.raw.loss_param = loss, loss_param
@@ -122,6 +122,7 @@ cdef class Task:
         self.raw.targets.stride = n_problems if target_kind == "multi" else 1
         self.raw.targets.y = <const double*>address(y, 8 * self.n_rows * self.raw.targets.stride)
         self.raw.sample_weight = <const double*>address(sample_weight, 8 * self.n_rows)
+        self.raw.offset = <const double*>address(offset, 8 * self.n_rows * self.K)
 
     cdef c.Columns at(self, int64_t row) noexcept:
         """The same, with row `row` first."""
@@ -129,6 +130,8 @@ cdef class Task:
         columns.targets.y += row * columns.targets.stride
         if columns.sample_weight != NULL:
             columns.sample_weight += row
+        if columns.offset != NULL:
+            columns.offset += row * self.K
         return columns
 
 
@@ -296,25 +299,24 @@ def penalty_terms(W, v, l1, l2, own, scale, value, gap, subgradient):
 
 def steps(int32_t solver, Block block, Task task, int64_t first_row, order, double total_weight,
           q, double q_uniform, density, scale, double intercept_curvature, step, l1, l2, own,
-          ridge, tuple vectors, tuple tables, work, tuple parameters=(), tuple sequences=(),
-          visits=None, int64_t time=0, int32_t n_threads=1, tuple per_row=()):
+          ridge, row_l1, row_l2, tuple vectors, tuple tables, work, tuple parameters=(),
+          tuple sequences=(), visits=None, int64_t time=0, int32_t n_threads=1, tuple per_row=()):
     """Steps of solver number `solver` on the rows `order` (int64) of the block.
 
     vectors: (d + 1, K) arrays and tables: (n, K) arrays of the block's dtype, changed in place,
     in the order of the solver's header; q (n,) float64 or None; density and scale (d,) or None,
-    step, l1, l2 and ridge (K,), own (d, 3) or None of the block's dtype; work (10 K,) float64; a
-    vector or table may be None if the solver allows it. parameters (K,) and sequences of any size,
-    float64, are read only; visits (d,) int64 and `time`, the steps made before, belong to lazy
-    updates; per_row (n,) float64 is read only. Solvers that have several threads make them in
+    step, l1, l2 and ridge (K,), own (d, 3) or None, row_l1 and row_l2 (K,) or None of that dtype;
+    work (10 K,) float64; a vector or table may be None if the solver allows it. parameters (K,),
+    per_row (n,) and sequences of any size, float64, are read only; visits (d,) int64 and `time`,
+    the steps made before, belong to lazy updates. Solvers that have several threads make them in
     n_threads parts, each with 10 K of work. The kernel is called once where there are no rows.
     """
     cdef int64_t n_steps = order.shape[0], K = task.K, d = block.raw.n_cols
-    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4
+    cdef int64_t width = 8 if block.raw.dtype == c.kFloat64 else 4, begin = 0, slot
     cdef const int64_t* order_ = <const int64_t*>address(order, 8 * n_steps)
-    cdef int64_t begin = 0, chunk = block.poll_rows(K)
+    cdef int64_t chunk = block.poll_rows(K)
     cdef c.StepArgs a
     cdef c.Status status = c.kOk
-    cdef int slot
     memset(&a, 0, sizeof(a))
     a.columns = task.at(first_row)
     a.total_weight = total_weight
@@ -330,6 +332,8 @@ def steps(int32_t solver, Block block, Task task, int64_t first_row, order, doub
     a.l2 = address(l2, width * K)
     a.own = address(own, 3 * width * d)
     a.ridge = address(ridge, width * K)
+    a.row_l1 = address(row_l1, width * K)
+    a.row_l2 = address(row_l2, width * K)
     for slot in range(len(vectors)):
         a.vectors[slot] = address(vectors[slot], width * (d + 1) * K, True)
     for slot in range(len(tables)):

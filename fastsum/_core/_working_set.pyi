@@ -27,6 +27,16 @@ def add_gram(
     work: Array | None,
     n_threads: int,
 ) -> None: ...
+def row_descent(
+    H: Array,
+    x: Array,
+    q: Array,
+    l1: float,
+    l2: float,
+    target: float,
+    most: int,
+    work: Array,
+) -> int: ...
 
 class Descent:
     size: float

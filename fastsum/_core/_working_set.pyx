@@ -77,6 +77,25 @@ def add_gram(Block block, place, weight, int64_t first, H, work, int32_t n_threa
         kernels().mirror(p, first, out, n_threads)
 
 
+def row_descent(H, x, q, double l1, double l2, double target, int64_t most, work):
+    """Sweeps made of block descent on rows x (p, C), gradient q (p, C), both changed in place.
+
+    H (p, p) of the quadratic of each output; work (C,). Ends when a sweep gains `target` or less.
+    """
+    cdef c.RowDescentArgs a
+    cdef const double* H_
+    a.p, a.C = x.shape[0], x.shape[1]
+    H_ = <const double*>address(H, 8 * a.p * a.p)
+    a.l1, a.l2, a.target, a.most, a.sweeps = l1, l2, target, most, 0
+    a.x = <double*>address(x, 8 * a.p * a.C, True)
+    a.q = <double*>address(q, 8 * a.p * a.C, True)
+    a.work = <double*>address(work, 8 * a.C, True)
+    with nogil:
+        kernels().row_descent(H_, &a)
+    PyErr_CheckSignals()
+    return a.sweeps
+
+
 cdef class Descent:
     """Coordinate descent on a quadratic with l1 and l2 (src_cpp/descent.hpp).
 

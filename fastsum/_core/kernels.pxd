@@ -31,6 +31,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const double* sample_weight
         int32_t loss
         double loss_param
+        const double* offset
 
     cdef struct StepArgs:
         Columns columns
@@ -47,6 +48,8 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const void* l2
         const void* own
         const void* ridge
+        const void* row_l1
+        const void* row_l2
         void* vectors[8]
         void* tables[4]
         double* work
@@ -70,6 +73,16 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         int64_t most
         int32_t* active
         double gap
+        int64_t sweeps
+
+    cdef struct RowDescentArgs:
+        int64_t p, C
+        double l1, l2
+        double* x
+        double* q
+        double target
+        int64_t most
+        double* work
         int64_t sweeps
 
     cdef struct CoupledArgs:
@@ -139,6 +152,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*gram_descent)(const double*, DescentArgs*) noexcept nogil
         Status (*descent_gap)(DescentArgs*) noexcept nogil
         Status (*gram_pivots)(const double*, DescentArgs*, double*, int64_t) noexcept nogil
+        Status (*row_descent)(const double*, RowDescentArgs*) noexcept nogil
         Status (*column_descent)(const RowBlock*, const double*, const double*, const double*,
                                  double*, DescentArgs*) noexcept nogil
         Status (*coupled_descent)(const RowBlock*, const double*, const CoupledArgs*,

@@ -14,6 +14,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from fastsum.data import Rows
 from fastsum.losses import LOSSES
+from fastsum.problem_parts import check_offset
 from fastsum.row_source import RowSource
 
 from ._twins import sklearn_twin
@@ -86,13 +87,15 @@ class FittedModel:
         """`intercept`, likewise."""
         return self.intercept
 
-    def decision_function(self, X: Any) -> npt.NDArray[Any]:
-        """Return the linear scores ``X @ coef.T + intercept``.
+    def decision_function(self, X: Any, offset: Any = None) -> npt.NDArray[Any]:
+        """Return the linear scores ``X @ coef.T + intercept``, plus the offset.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            A known part of their scores, as in the fit; None is 0.
 
         Returns
         -------
@@ -100,25 +103,27 @@ class FittedModel:
             One score per sample for two classes (positive means the second class) and for a
             single target, else one per class or target.
         """
-        scores = self._scores(X)
+        scores = self._scores(X, offset)
         one_axis = scores.shape[1] == 1 and self.header.get("target_ndim", 1) == 1
         return scores[:, 0] if one_axis else scores
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: Any, offset: Any = None) -> npt.NDArray[Any]:
         """Return the predicted label, or the predicted value for a regression.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            A known part of their scores, as in the fit; None is 0.
 
         Returns
         -------
         y : ndarray of shape (n_samples,), or (n_samples, n_outputs) for several targets
         """
         if self.classes is None:
-            return LOSSES[self.loss].response(self.decision_function(X))
-        scores = self._scores(X)
+            return LOSSES[self.loss].response(self.decision_function(X, offset))
+        scores = self._scores(X, offset)
         if scores.shape[1] == 1:
             best = (scores[:, 0] > 0).astype(np.intp)
         else:
@@ -126,7 +131,7 @@ class FittedModel:
         labels: npt.NDArray[Any] = self.classes[best]
         return labels
 
-    def predict_proba(self, X: Any) -> npt.NDArray[Any]:
+    def predict_proba(self, X: Any, offset: Any = None) -> npt.NDArray[Any]:
         """Return class probabilities, columns in the order of `classes`.
 
         They are the loss's own: the sigmoid of the score for ``"logistic"`` (divided by their
@@ -136,6 +141,8 @@ class FittedModel:
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            A known part of their scores, as in the fit; None is 0.
 
         Returns
         -------
@@ -151,7 +158,7 @@ class FittedModel:
                 f"loss={self.loss!r} has no probabilities; fit with loss='logistic' or "
                 "'multinomial', or use decision_function."
             )
-        scores = self._scores(X)
+        scores = self._scores(X, offset)
         if scores.shape[1] == 1:
             p = np.empty((scores.shape[0], 2), dtype=scores.dtype)
             p[:, 0] = expit(-scores[:, 0])
@@ -178,7 +185,7 @@ or SGDRegressor
         """
         return sklearn_twin(self)
 
-    def _scores(self, X: Any) -> npt.NDArray[Any]:
+    def _scores(self, X: Any, offset: Any) -> npt.NDArray[Any]:
         """Return the scores with two axes."""
         if isinstance(X, RowSource):
             return self._scores_of_rows(X.rows)
@@ -188,7 +195,14 @@ or SGDRegressor
                 f"X has {X.shape[1]} features, the model was fitted with {self.n_features}."
             )
         scores: npt.NDArray[Any] = np.asarray(safe_sparse_dot(X, self.coef.T, dense_output=True))
-        return scores + self.intercept
+        scores = scores + self.intercept
+        halves = self.classes is not None and len(self.classes) == 2 == scores.shape[1]
+        given = check_offset(offset, len(scores), 1 if halves else scores.shape[1])
+        if given is None:
+            return scores
+        # two coupled outputs decide by their difference
+        moved = scores + (given * np.array([-0.5, 0.5]) if halves else given)
+        return moved.astype(scores.dtype)
 
     def _scores_of_rows(self, rows: Rows) -> npt.NDArray[Any]:
         """The same for rows that need not be in memory."""

@@ -6,6 +6,7 @@ from fastsum.linear_model.cv_regressors import ElasticNetCV, LassoCV
 from fastsum.linear_model.cv_ridge import RidgeCV
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
 from fastsum.linear_model.huber import HuberRegressor
+from fastsum.linear_model.multi_task import MultiTaskElasticNet, MultiTaskLasso
 from fastsum.linear_model.named import (
     KatyushaClassifier,
     KatyushaRegressor,
@@ -37,6 +38,8 @@ __all__ = [
     "LinearSVC",
     "LogisticRegression",
     "LogisticRegressionCV",
+    "MultiTaskElasticNet",
+    "MultiTaskLasso",
     "PoissonRegressor",
     "Ridge",
     "RidgeCV",

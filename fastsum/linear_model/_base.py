@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastsum.data import Rows, as_rows
 from fastsum.problem import Problem
+from fastsum.problem_parts import check_offset
 from fastsum.result import Result
 from fastsum.row_source import RowSource, labels_with
 from fastsum.sampling import KINDS
@@ -173,6 +174,8 @@ class FiniteSumEstimator(BaseEstimator):
             verbose=int(self.verbose),
             keep_state=bool(self.warm_start),
         )
+        if hasattr(self, "_stream"):  # of partial_fit
+            del self._stream
         self._report(result)
         self._last = result if self.warm_start else None
         return result
@@ -225,14 +228,15 @@ class FiniteSumEstimator(BaseEstimator):
         coef = coef[0] if coef.ndim == 2 and coef.shape[0] == 1 else coef.T
         return coef, np.asarray(getattr(self, "intercept_", 0.0))  # unset beside a given coef_
 
-    def _margins(self, X: Any) -> Array:
-        """X w + b, (n, K), threaded by blocks of rows."""
+    def _margins(self, X: Any, offset: Any = None) -> Array:
+        """X w + b + o, (n, K), threaded by blocks of rows."""
         check_is_fitted(self)
         known = getattr(self, "_known_margins", None)
-        if known is not None and known[0] is X:
-            margins: Array = known[1]
-            return margins
-        return margins_of([self], X)[0]
+        if known is None or known[0] is not X:
+            known = X, margins_of([self], X)[0]
+        margins: Array = known[1]
+        given = check_offset(offset, *margins.shape)
+        return margins if given is None else (margins + given).astype(margins.dtype)
 
     def _check_rows(self, X: Any) -> Rows:
         """Rows to predict, by scikit-learn's rules."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_class_weight
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -19,17 +19,17 @@ from sklearn.utils.validation import check_is_fitted
 from fastsum.columns import Columns
 from fastsum.data import Rows
 from fastsum.linear_model._base import (
-    SHARED_CONSTRAINTS,
-    SOLVER_CONSTRAINTS,
     Array,
-    Constraints,
     FiniteSumEstimator,
 )
 from fastsum.losses import LOSSES, distinct
-from fastsum.problem import Problem
+from fastsum.problem import FloatArray, Problem
+from fastsum.problem_parts import check_offset
 from fastsum.result import Result
 
 CLASSIFICATION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain != "real")
+# Of one score of two classes, in two coupled outputs that decide by their difference.
+HALVES = np.array([-0.5, 0.5])
 _WEIGHTED_BALANCE = "sample_weight" in inspect.signature(compute_class_weight).parameters
 
 
@@ -41,6 +41,11 @@ def _has_probabilities(estimator: LinearClassifier) -> bool:
             "'multinomial', or wrap the estimator in CalibratedClassifierCV"
         )
     return True
+
+
+def in_two_outputs(offset: FloatArray | None) -> FloatArray | None:
+    """An offset (n, 1) of the score of two classes, as that of two coupled outputs."""
+    return None if offset is None else offset * HALVES
 
 
 class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
@@ -59,6 +64,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         X: Any,
         y: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        offset: npt.ArrayLike | None = None,
     ) -> Any:
         """Fits the model.
 
@@ -70,6 +76,9 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             Class labels, numbers or strings; None takes those of a Dataset.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+            A known part of the scores, in their units: the log odds of ``classes_[1]`` for two
+            classes. `predict` and its kin take that of new rows.
 
         Returns
         -------
@@ -78,7 +87,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         """
         rows, y, weights = self._check_data(X, y, sample_weight)
         codes, weights = self._coded(y, weights)
-        problem = self._problem(rows, codes, weights)
+        problem = self._problem(rows, codes, weights, offset)
         self._unpack(self._solve(problem), problem)
         self._remember_point()
         return self
@@ -96,9 +105,11 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             check_classification_targets(y)
         return rows, y, self._check_weights(sample_weight, rows.n_rows)
 
-    def _base_problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
+    def _base_problem(
+        self, rows: Rows, y: Array, weights: Array | None, offset: Any = None
+    ) -> Problem:
         """The problem without class weights, which `_weights_on` brings."""
-        return self._problem(rows, self._encode(y, weights), weights)
+        return self._problem(rows, self._encode(y, weights), weights, offset)
 
     def _weights_on(self, train: Array, y: Array, weights: Array | None) -> Array | None:
         """Weights of all rows in a fit on the rows `train`; None if a class has none."""
@@ -144,7 +155,9 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         factors: Array = per_class[codes]
         return factors if weights is None else factors * weights, bool((per_class == 0).any())
 
-    def _problem(self, rows: Any, codes: Array, weights: Array | None) -> Problem:
+    def _problem(
+        self, rows: Any, codes: Array, weights: Array | None, offset: Any = None
+    ) -> Problem:
         """Sign labels for two classes, one problem a class or coupled outputs for more."""
         loss = LOSSES[self._loss_name()]
         n_classes = len(self.classes_)
@@ -154,6 +167,8 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             columns, labels = Columns(), np.where(codes == 1, 1.0, -1.0)
         else:
             columns, labels = Columns.one_vs_rest(n_classes), codes
+        if loss.coupled and n_classes == 2:
+            offset = in_two_outputs(check_offset(offset, rows.n_rows, 1))
         if (
             loss.coupled
             and n_classes == 2
@@ -174,7 +189,9 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             l1_ratio=l1_ratio,
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
+            group=getattr(self, "group", None),
             columns=columns,
+            offset=offset,
             **self._own(),
         )
 
@@ -197,52 +214,57 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
     def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
         coef, intercept = super()._starting_point(problem)
         if problem.loss.coupled and coef.ndim == 1:
-            halves = np.array([-0.5, 0.5])
-            return coef[:, None] * halves, intercept * halves
+            return coef[:, None] * HALVES, intercept * HALVES
         return coef, intercept
 
-    def decision_function(self, X: Any) -> Array:
-        """Signed distances x . w + b.
+    def decision_function(self, X: Any, offset: npt.ArrayLike | None = None) -> Array:
+        """Signed distances x . w + b, plus the offset.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to score.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+            As in `fit`, of these rows; None is 0.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             One score a row for two classes (> 0 means ``classes_[1]``), one a class for more.
         """
-        margins = self._margins(X)
+        margins = self._margins(X, offset)
         return margins.ravel() if margins.shape[1] == 1 else margins
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, offset: npt.ArrayLike | None = None) -> Array:
         """Predicted classes.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to predict.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+            As in `fit`, of these rows; None is 0.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
             Values of ``classes_``.
         """
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, offset)
         codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         labels: Array = self.classes_[codes]
         return labels
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, offset: npt.ArrayLike | None = None) -> Array:
         """Probabilities of the loss's own model.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to predict.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+            As in `fit`, of these rows; None is 0.
 
         Returns
         -------
@@ -250,7 +272,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             sigmoid of the score for two classes, softmax for the multinomial loss, normalised
             sigmoids for one-vs-rest.
         """
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, offset)
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
         if LOSSES[self._loss_name()].coupled:
@@ -262,27 +284,56 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         return np.divide(p, total, out=even, where=total > 0)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Any, offset: npt.ArrayLike | None = None) -> Array:
         """Logarithms of the probabilities, without underflow for two classes and softmax.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to predict.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+            As in `fit`, of these rows; None is 0.
 
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
             Logarithm of `predict_proba`.
         """
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, offset)
         if scores.ndim == 1:
             return np.column_stack([log_expit(-scores), log_expit(scores)])
         if LOSSES[self._loss_name()].coupled:
             p: Array = log_softmax(scores, axis=1)
             return p
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return np.log(self.predict_proba(X, offset))
+
+    def score(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        offset: npt.ArrayLike | None = None,
+    ) -> float:
+        """Share of the rows whose class is predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+            As in `fit`, of these rows; None is 0.
+
+        Returns
+        -------
+        score : float
+            The accuracy.
+        """
+        return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     def sparsify(self) -> Any:
         """Turns coef_ into a CSR matrix, smaller when most coefficients are 0.
@@ -308,53 +359,3 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         if sp.issparse(self.coef_):
             self.coef_ = self.coef_.toarray()
         return self
-
-
-class SolverClassifier(LinearClassifier):
-    """The shared face of the classifiers with a choice of the loss."""
-
-    _parameter_constraints: ClassVar[Constraints] = {
-        **SHARED_CONSTRAINTS,
-        **SOLVER_CONSTRAINTS,
-        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-    }
-
-    def __init__(
-        self,
-        loss: str = "logistic",
-        *,
-        alpha: float = 1e-4,
-        l1_ratio: float = 0.0,
-        loss_param: float | None = None,
-        fit_intercept: bool = True,
-        tol: float = 1e-4,
-        max_iter: int = 1000,
-        class_weight: Any = None,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        sampling: str = "auto",
-        step_size: float | None = None,
-        penalty_factor: npt.ArrayLike | None = None,
-        lower: npt.ArrayLike | None = None,
-        upper: npt.ArrayLike | None = None,
-    ):
-        self.loss = loss
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.loss_param = loss_param
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.class_weight = class_weight
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.sampling = sampling
-        self.step_size = step_size
-        self.penalty_factor = penalty_factor
-        self.lower = lower
-        self.upper = upper

@@ -31,6 +31,9 @@ PARAMETERS = {
     loss; >= 0.""",
     "l1_ratio": """l1_ratio : float, default=0.0
     Share of the l1 norm in the penalty, in [0, 1]: 0 is l2, 1 is l1.""",
+    "group": """group : {"rows"}, default=None
+    "rows" takes the l1 norm of the norms ||w_j||_2 of each feature's coefficients in all classes of
+    "multinomial", or all targets under "squared": a feature is in use for all or for none.""",
     "fit_intercept": """fit_intercept : bool, default=True
     Whether to fit an unpenalised intercept.""",
     "tol": """tol : float, default=1e-4

@@ -35,6 +35,7 @@ def fit_together(
     X: Any,
     y: Any,
     sample_weight: Any = None,
+    offset: Any = None,
     n_jobs: int | None = None,
 ) -> list[bool]:
     """Fits estimator i on the rows ``trains[i]`` of X and y, as its own `fit` on them would.
@@ -46,7 +47,7 @@ def fit_together(
     estimators : sequence of estimators of this library
     trains : sequence of integer arrays
         Rows may be repeated. Fits on the same rows share the array.
-    X, y, sample_weight :
+    X, y, sample_weight, offset :
         All rows.
     n_jobs : int, default=None
         Threads of estimators whose own `n_jobs` is None.
@@ -67,7 +68,7 @@ def fit_together(
             continue
         try:
             done = _fit_group(
-                [(estimators[i], trains[i]) for i in members], X, y, sample_weight, n_jobs
+                [(estimators[i], trains[i]) for i in members], X, y, sample_weight, offset, n_jobs
             )
         except Exception:  # each fit shall fail, or not, by itself
             continue
@@ -113,11 +114,16 @@ def _other_settings(estimator: Any) -> str:
 
 
 def _fit_group(
-    fits: list[tuple[Any, Array]], X: Any, y: Any, sample_weight: Any, n_jobs: int | None
+    fits: list[tuple[Any, Array]],
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    offset: Any,
+    n_jobs: int | None,
 ) -> list[bool]:
     head = clone(fits[0][0])
     rows, y, weights = head._check_data(X, y, sample_weight)
-    base = head._base_problem(rows, y, weights)
+    base = head._base_problem(rows, y, weights, offset)
     learned = {name: value for name, value in vars(head).items() if name.endswith("_")}
     on_parts: dict[Any, Problem | None] = {}
     problems: dict[Any, Problem] = {}  # equal ones once: they shall have equal scores

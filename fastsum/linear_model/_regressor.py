@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsum.data import Rows
@@ -16,7 +17,6 @@ from fastsum.linear_model._base import (
     NON_NEGATIVE,
     OWN_CONSTRAINTS,
     SHARED_CONSTRAINTS,
-    SOLVER_CONSTRAINTS,
     Array,
     Constraints,
     FiniteSumEstimator,
@@ -46,6 +46,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         X: Any,
         y: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        offset: npt.ArrayLike | None = None,
     ) -> Any:
         """Fits the model.
 
@@ -57,6 +58,9 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             Targets; None takes those of a Dataset.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row.
+        offset : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            A known part of x . w + b: for counts the logarithm of their exposure. `predict` takes
+            that of new rows.
 
         Returns
         -------
@@ -64,7 +68,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             The fitted estimator.
         """
         rows, y, weights = self._check_data(X, y, sample_weight)
-        problem = self._base_problem(rows, y, weights)
+        problem = self._base_problem(rows, y, weights, offset)
         self._unpack(self._solve(problem), y)
         self._remember_point()
         return self
@@ -74,7 +78,9 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         rows, y = self._validate(X, y, multi_output=True, y_numeric=True)
         return rows, y, self._check_weights(sample_weight, rows.n_rows)
 
-    def _base_problem(self, rows: Rows, y: Array, weights: Array | None) -> Problem:
+    def _base_problem(
+        self, rows: Rows, y: Array, weights: Array | None, offset: Any = None
+    ) -> Problem:
         """Several targets are problems side by side."""
         alpha, l1_ratio = self._strengths(float(rows.n_rows if weights is None else weights.sum()))
         return Problem(
@@ -86,8 +92,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             l1_ratio=l1_ratio,
             sample_weight=weights,
             fit_intercept=self.fit_intercept,
+            group=self._group(),
+            offset=offset,
             **self._own(),
         )
+
+    def _group(self) -> str | None:
+        """Of the penalty: see `Problem`."""
+        return getattr(self, "group", None)
 
     def _weights_on(self, train: Array, y: Array, weights: Array | None) -> Array | None:
         """Weights of all rows in a fit on the rows `train`."""
@@ -111,76 +123,55 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         self.intercept_ = intercept if self.fit_intercept else 0.0
         self.n_iter_: Any = result.n_iter
 
-    def predict(self, X: Any) -> Array:
-        """Predicted targets: x . w + b, or its exponential for counts.
+    def predict(self, X: Any, offset: npt.ArrayLike | None = None) -> Array:
+        """Predicted targets: x . w + b plus the offset, or the exponential of this for counts.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to predict.
+        offset : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            As in `fit`, of these rows; None is 0.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions.
         """
-        mean: Array = LOSSES[self._loss_name()].response(self._margins(X))
+        mean: Array = LOSSES[self._loss_name()].response(self._margins(X, offset))
         return mean.ravel() if self.coef_.ndim == 1 else mean
+
+    def score(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        offset: npt.ArrayLike | None = None,
+    ) -> float:
+        """R^2, the share of the variance of y that the model explains.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            As in `fit`, of these rows; None is 0.
+
+        Returns
+        -------
+        score : float
+            1 is best, 0 that of the mean of y.
+        """
+        return float(r2_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     @property
     def sparse_coef_(self) -> Any:
         """coef_ as a CSR matrix."""
         return sp.csr_matrix(self.coef_)
-
-
-class SolverRegressor(LinearRegressor):
-    """The shared face of the regressors with a choice of the loss."""
-
-    _parameter_constraints: ClassVar[Constraints] = {
-        **SHARED_CONSTRAINTS,
-        **SOLVER_CONSTRAINTS,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
-    }
-
-    def __init__(
-        self,
-        loss: str = "squared",
-        *,
-        alpha: float = 1e-4,
-        l1_ratio: float = 0.0,
-        loss_param: float | None = None,
-        fit_intercept: bool = True,
-        tol: float = 1e-4,
-        max_iter: int = 1000,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        sampling: str = "auto",
-        step_size: float | None = None,
-        penalty_factor: npt.ArrayLike | None = None,
-        lower: npt.ArrayLike | None = None,
-        upper: npt.ArrayLike | None = None,
-    ):
-        self.loss = loss
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.loss_param = loss_param
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.sampling = sampling
-        self.step_size = step_size
-        self.penalty_factor = penalty_factor
-        self.lower = lower
-        self.upper = upper
-
-    def _loss_name(self) -> str:
-        return str(self.loss)
 
 
 class CoordinateDescentFace(LinearRegressor):

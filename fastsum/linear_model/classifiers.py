@@ -16,8 +16,9 @@ from fastsum.linear_model._base import (
     SHARED_CONSTRAINTS,
     Constraints,
 )
-from fastsum.linear_model._classifier import LinearClassifier, SolverClassifier
+from fastsum.linear_model._classifier import LinearClassifier
 from fastsum.linear_model._docs import documented
+from fastsum.linear_model._faces import SolverClassifier
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.solvers._registry import SOLVER_NAMES

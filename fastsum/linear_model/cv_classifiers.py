@@ -265,7 +265,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
             return coef
         return np.column_stack([model.coef_, model.intercept_])
 
-    def score(
+    def score(  # type: ignore[override]  # no fit with an offset, no score with one
         self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: Any
     ) -> float:
         """The score of the model by `scoring`.

@@ -8,9 +8,8 @@ import numpy.typing as npt
 from sklearn.utils._param_validation import StrOptions
 
 from fastsum.linear_model._base import Constraints
-from fastsum.linear_model._classifier import SolverClassifier
 from fastsum.linear_model._docs import documented
-from fastsum.linear_model._regressor import SolverRegressor
+from fastsum.linear_model._faces import SolverClassifier, SolverRegressor
 from fastsum.solvers._registry import SOLVER_NAMES
 
 
@@ -24,6 +23,7 @@ class FiniteSumClassifier(SolverClassifier):
     <p:solver>
     <p:alpha>
     <p:l1_ratio>
+    <p:group>
     <p:loss_param_classifier>
     <p:fit_intercept>
     <p:tol>
@@ -65,6 +65,7 @@ class FiniteSumClassifier(SolverClassifier):
     _parameter_constraints: ClassVar[Constraints] = {
         **SolverClassifier._parameter_constraints,
         "solver": [StrOptions(set(SOLVER_NAMES))],
+        "group": [StrOptions({"rows"}), None],
     }
 
     def __init__(
@@ -74,6 +75,7 @@ class FiniteSumClassifier(SolverClassifier):
         solver: str = "auto",
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
+        group: str | None = None,
         loss_param: float | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-4,
@@ -109,6 +111,7 @@ class FiniteSumClassifier(SolverClassifier):
             upper=upper,
         )
         self.solver = solver
+        self.group = group
 
 
 @documented
@@ -121,6 +124,7 @@ class FiniteSumRegressor(SolverRegressor):
     <p:solver>
     <p:alpha>
     <p:l1_ratio>
+    <p:group>
     <p:loss_param_regressor>
     <p:fit_intercept>
     <p:tol>
@@ -162,6 +166,7 @@ class FiniteSumRegressor(SolverRegressor):
     _parameter_constraints: ClassVar[Constraints] = {
         **SolverRegressor._parameter_constraints,
         "solver": [StrOptions(set(SOLVER_NAMES))],
+        "group": [StrOptions({"rows"}), None],
     }
 
     def __init__(
@@ -171,6 +176,7 @@ class FiniteSumRegressor(SolverRegressor):
         solver: str = "auto",
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
+        group: str | None = None,
         loss_param: float | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-4,
@@ -204,3 +210,4 @@ class FiniteSumRegressor(SolverRegressor):
             upper=upper,
         )
         self.solver = solver
+        self.group = group

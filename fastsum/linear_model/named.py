@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fastsum.linear_model._classifier import SolverClassifier
 from fastsum.linear_model._docs import documented
-from fastsum.linear_model._regressor import SolverRegressor
+from fastsum.linear_model._faces import SolverClassifier, SolverRegressor
 
 
 @documented

@@ -14,6 +14,7 @@ from fastsum.data import Rows
 from fastsum.linear_model._base import NON_NEGATIVE, SHARED_CONSTRAINTS, Array, Constraints
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._regressor import LinearRegressor
+from fastsum.problem_parts import check_offset
 from fastsum.solvers._registry import SOLVER_NAMES
 
 
@@ -50,6 +51,11 @@ class PoissonRegressor(LinearRegressor):
     See Also
     --------
     FiniteSumRegressor : loss="poisson" with an l1 or elastic net penalty.
+
+    Notes
+    -----
+    Counts over different exposures (time, area, population) are modelled by their rate with
+    ``offset=np.log(exposure)`` in `fit`, `predict` and `score`.
 
     Examples
     --------
@@ -105,7 +111,13 @@ class PoissonRegressor(LinearRegressor):
         rows, y = self._validate(X, y, y_numeric=True)
         return rows, y, self._check_weights(sample_weight, rows.n_rows)
 
-    def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        offset: npt.ArrayLike | None = None,
+    ) -> float:
         """D^2, the share of the deviance that the model explains.
 
         Parameters
@@ -116,19 +128,25 @@ class PoissonRegressor(LinearRegressor):
             Counts, >= 0 and not all 0.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0.
+        offset : array-like of shape (n_samples,), default=None
+            Logarithm of the exposure of these rows; None is 0.
 
         Returns
         -------
         score : float
-            1 - deviance / (deviance of the weighted mean of y); 1 is best.
+            1 - deviance / (deviance of the best constant rate, without an offset the weighted mean
+            of y); 1 is best.
         """
         counts = np.asarray(y, dtype=np.float64).ravel()
-        z = self._margins(X).ravel().astype(np.float64)
+        z = self._margins(X, offset).ravel().astype(np.float64)
+        given = check_offset(offset, len(z), 1)
+        o = np.zeros(len(z)) if given is None else given.ravel()
         weights = self._check_weights(sample_weight, len(z))
         average = float(np.average(counts, weights=weights))
         if not (counts >= 0).all() or average == 0:
             raise ValueError("y must be >= 0 and not all 0 for the share of its deviance")
         entropy = xlogy(counts, counts) - counts
         own = np.average(entropy - counts * z + np.exp(z), weights=weights)
-        null = np.average(entropy - counts * np.log(average) + average, weights=weights)
+        constant = np.log(average / np.average(np.exp(o), weights=weights)) + o
+        null = np.average(entropy - counts * constant + np.exp(constant), weights=weights)
         return float(1.0 - own / null)

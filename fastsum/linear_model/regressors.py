@@ -10,9 +10,9 @@ from fastsum.linear_model._base import (
     Constraints,
 )
 from fastsum.linear_model._docs import documented
+from fastsum.linear_model._faces import SolverRegressor
 from fastsum.linear_model._regressor import (
     CoordinateDescentFace,
-    SolverRegressor,
 )
 
 

@@ -27,6 +27,7 @@ from fastsum.linear_model._many import can_share, fit_together
 from fastsum.model_selection._scoring import score_fold
 
 Task = tuple[Any, tuple[Any, ...], dict[str, Any]]  # function, positional and named arguments
+PER_ROW = {"sample_weight", "offset"}  # what fits that are made together take
 
 
 class FastGridSearchCV(GridSearchCV):
@@ -256,7 +257,7 @@ def _fit_batch(
     params = params or {}
     if isinstance(estimators[0], Pipeline):
         done = _fit_pipelines(estimators, trains[0], X, y, params, n_jobs)
-    elif params.keys() <= {"sample_weight"}:
+    elif params.keys() <= PER_ROW:
         done = _fit_rows(estimators, trains, X, y, params, n_jobs)
     else:
         done = [False] * len(estimators)
@@ -293,7 +294,7 @@ def _fit_pipelines(
         transformers, (X, y, params) = _transformed(pipelines[0], X, y, params)
     except Exception:  # each fit shall fail by itself
         return [False] * len(pipelines)
-    if not params.keys() <= {"sample_weight"}:
+    if not params.keys() <= PER_ROW:
         return [False] * len(pipelines)
     rows = np.arange(_num_samples(X))
     last_steps = [pipeline.steps[-1][1] for pipeline in pipelines]

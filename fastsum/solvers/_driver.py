@@ -65,7 +65,8 @@ class Run:
         self.certificate = certifier.null
         # a perfect null model leaves the rounding of y, squared
         rounding = 1e3 * float(np.finfo(problem.dtype).eps) ** 2
-        self.reference = certifier.null.objective + rounding * float(np.mean(problem.y**2))
+        size = problem.y if problem.offset is None else problem.offset
+        self.reference = certifier.null.objective + rounding * float(np.mean(size**2))
         if state["slowed"]:
             method.slow_down(0.5 ** state["slowed"])
 

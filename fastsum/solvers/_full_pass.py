@@ -50,16 +50,18 @@ class FullPass:
         if not self.problem.fit_intercept:
             return *self.losses(z, b), b
         u, S = np.empty_like(z), self.problem.total_weight
-        search = best_shift_of_each if self._C == 1 else best_shift_of_coupled
-        value, shift, _ = search(
-            lambda shift, final: self._terms(z, b + shift, u, final),
-            self._B,
-            self._C,
-            self.problem.loss.curvature * S,
-            self._rounding,
-        )
+        invariant = self.problem.loss.shift_invariant
+        arguments = self._B, self._C, self.problem.loss.curvature * S, self._rounding
+
+        def terms(shift: FloatArray, final: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+            return self._terms(z, b + shift, u, final)
+
+        if self._C == 1:
+            value, shift, _ = best_shift_of_each(terms, *arguments)
+        else:
+            value, shift, _ = best_shift_of_coupled(terms, *arguments, invariant)
         b = b + shift
-        if self._C > 1:  # a common shift of the outputs changes nothing: sum to 0
+        if invariant:  # a common shift of the outputs changes nothing: sum to 0
             b = b - np.repeat(b.reshape(self._B, -1).mean(axis=1), self._C)
         return value / S, u, b
 

@@ -50,6 +50,15 @@ class Method(ABC):
     draws_rows: ClassVar[bool] = True  # whether sampling does
     options: ClassVar[Mapping[str, object]] = {}  # settings of its own and their defaults
 
+    serves_rows: ClassVar[bool] = False  # whether its own steps serve a penalty of rows
+
+    @classmethod
+    def lacking(cls, problem: Problem) -> str:
+        """`missing`, and what every method that does not say otherwise lacks."""
+        if problem.penalty.rows and not vars(cls).get("serves_rows", False):
+            return "its penalty is of rows of coefficients (group='rows')"
+        return cls.missing(problem)
+
     @abstractmethod
     def __init__(
         self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int
@@ -146,6 +155,10 @@ class PerSampleMethod(Method):
         self.l2 = np.minimum(problem.l2, most).astype(dtype)
         own = problem.penalty.own
         self.own = None if own is None else own.packed_as(dtype)
+        self.row_l1 = self.row_l2 = None  # of a penalty of rows, beside which l1 and l2 are 0
+        if problem.penalty.rows:
+            self.row_l1, self.row_l2 = self.l1, self.l2
+            self.l1, self.l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
         extra = problem.penalty.ridge
         self.ridge = np.zeros(problem.K, dtype=dtype)  # of all features, beside their own l2
         if extra is not None:
@@ -253,6 +266,8 @@ class PerSampleMethod(Method):
             self.l2,
             self.own,
             self.ridge,
+            self.row_l1,
+            self.row_l2,
             tuple(state.get(name) for name in self.vectors),
             tuple(state.get(name) for name in self.tables),
             self._work,

@@ -274,7 +274,7 @@ def result_of(
     free = np.repeat(problem.penalty.alpha == 0, problem.columns.n_outputs)
     if problem.penalty.own is not None:
         free = free | np.append(problem.penalty.own.factor == 0, False)[:, None]
-    if problem.loss.coupled and free.any() and not problem.penalty.bounded:
+    if problem.loss.shift_invariant and free.any() and not problem.penalty.bounded:
         # softmax: a common change of a row's unpenalised outputs changes nothing; sum to 0
         W = W - np.where(free, W.mean(axis=1, keepdims=True), 0.0).astype(W.dtype)
     result = Result(

@@ -33,7 +33,8 @@ MOST_VALUES = 1 << 23  # of the dense A: 64 MB
 def cost(problem: Problem, W: npt.NDArray[Any]) -> float:
     """Cost of one step for all problems in passes over the data; inf if it is too large."""
     rows, C = problem.rows, problem.columns.n_outputs
-    if problem.loss.kinked or problem.penalty.own is not None:
+    penalty = problem.penalty
+    if problem.loss.kinked or penalty.own is not None or penalty.rows:
         return np.inf
     total = 0.0
     for columns in _blocks(problem):

@@ -35,10 +35,10 @@ def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
             return Auto
         name = "saga" if fits(table_bytes(problem), 0.25) else "svrg"
     method = SOLVERS[name]
-    missing = method.missing(problem)
+    missing = method.lacking(problem)
     if missing:
         able = [Auto.name] if Auto.serves(problem) else []
-        able += [n for n, other in SOLVERS.items() if not other.missing(problem)]
+        able += [n for n, other in SOLVERS.items() if not other.lacking(problem)]
         raise ValueError(
             f"solver={method.name!r} cannot serve this problem: {missing}. Solvers that can: {able}"
         )

@@ -27,9 +27,9 @@ def seal(state: State, problem: Problem, solver: str, dual: npt.NDArray[np.float
 
 
 def _own(problem: Problem) -> int:
-    """Fingerprint of the factors and bounds of the features; 0 for none."""
+    """Fingerprint of the factors and bounds of the features, or of rows; 0 for none."""
     own = problem.penalty.own
-    return 0 if own is None else own.fingerprint()
+    return int(problem.penalty.rows) if own is None else own.fingerprint()
 
 
 def known_dual(state: State, problem: Problem) -> npt.NDArray[np.float64] | None:

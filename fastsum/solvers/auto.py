@@ -28,6 +28,7 @@ from fastsum.solvers.phases.growing_samples import CoupledSamples, GrowingSample
 from fastsum.solvers.phases.lbfgs import LBFGS
 from fastsum.solvers.phases.newton_cg import NewtonCG
 from fastsum.solvers.phases.row_sample import RowSample
+from fastsum.solvers.phases.row_set import RowSet
 from fastsum.solvers.phases.row_space import RowSpaceNewton
 from fastsum.solvers.phases.smoothing import Smoothing
 from fastsum.solvers.phases.working_set import WorkingSet
@@ -70,6 +71,7 @@ class Auto:
         self._phases: dict[type[Phase], Phase] = {}
         self._arguments, self._seed, self._unsettled = (problem, certifier, n_threads), seed, 0
         self._last_gain, self._idle = np.inf, 0
+        self._rows = RowSet.serves(problem)
         self._separate_l1 = WorkingSet.serves(problem)
         self._coupled_l1 = CoupledSet.serves(problem)
         self._sample_first = RowSample.serves(problem)
@@ -103,6 +105,8 @@ class Auto:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        if problem.penalty.rows:
+            return RowSet.serves(problem)
         if problem.loss.kinked and not problem.certified.all():
             return False  # no gap, and no gradient that would tell
         sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)
@@ -117,6 +121,8 @@ class Auto:
         """The phase that goes on from here."""
         if self.problem.loss.kinked:
             return self._phase(Smoothing)
+        if self._rows:
+            return self._phase(RowSet)
         if self._sample_first:
             self._sample_first = False
             return self._phase(RowSample)

@@ -281,7 +281,7 @@ def _fold(shared: Prepared, problem: Problem) -> Prepared:
     if s is not None and order is not None:
         s = s[order]
     return Prepared(
-        data.on_rows(data.rows, data.y, s).on_weighted_rows(), shared.columns, shared.n_cols
+        data.on_rows(data.rows, None, s).on_weighted_rows(), shared.columns, shared.n_cols
     )
 
 

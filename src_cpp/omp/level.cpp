@@ -7,6 +7,7 @@
 #include "../descent.hpp"
 #include "../kernels.hpp"
 #include "../pivots.hpp"
+#include "../row_descent.hpp"
 #include "../solvers/dual_epoch.hpp"
 #include "../solvers/svrg_epoch.hpp"
 #include "curvature.hpp"
@@ -52,6 +53,7 @@ const Kernels table = {
   gram_descent,
   descent_gap,
   gram_pivots,
+  row_descent,
   column_descent,
   coupled_descent,
   epoch,

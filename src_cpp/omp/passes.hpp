@@ -110,6 +110,8 @@ inline void separate_terms(const Columns* c, const BoundLoss& loss, int64_t begi
         m[i] = z[(first + i) * B + q] + b[q];
         y[i] = c->targets.at(first + i, q);
       }
+      if (c->offset)
+        for (int64_t i = 0; i < n; ++i) m[i] += c->offset[(first + i) * B + q];
       loss.terms(m, y, n, l, du, with_curvature ? h : nullptr);
       double value = 0, slope = 0, curvature = 0;
 #pragma omp simd reduction(+ : value, slope)
@@ -148,6 +150,7 @@ inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, cons
     for (int64_t i = begin; i < end; ++i) {
       const double s = c->sample_weight ? c->sample_weight[i] : 1.0;
       for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
+      c->add_offset(i, m);
       for (int64_t q = 0; q < B; ++q) {
         const double y = c->targets.at(i, q);
         value[q] += s * loss.value_and_derivative(m + q * C, y, C, du + q * C);
@@ -171,7 +174,7 @@ inline Status loss_curvature(const Columns* c, int64_t n_rows, const double* z, 
     if (!loss.ops.coupled) {  // no scratch: threads would write to one cache line
       for (int64_t i = begin; i < end; ++i)
         for (int64_t q = 0; q < B; ++q) {
-          const double m = z[i * B + q] + b[q];
+          const double m = z[i * B + q] + b[q] + (c->offset ? c->offset[i * B + q] : 0.0);
           loss.second(&m, c->targets.at(i, q), 1, h + i * B + q);
         }
       return;
@@ -179,6 +182,7 @@ inline Status loss_curvature(const Columns* c, int64_t n_rows, const double* z, 
     double* m = work + part * K;
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
+      c->add_offset(i, m);
       for (int64_t q = 0; q < B; ++q)
         loss.second(m + q * C, c->targets.at(i, q), C, h + (i * B + q) * C * C);
     }
@@ -197,7 +201,8 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
         double sum = 0;
         for (int64_t i = begin; i < end; ++i) {
           const double s = c->sample_weight ? c->sample_weight[i] : 1.0, y = c->targets.at(i, q);
-          const double m = z[i * B + q] + b[q], cu = scale[q] * u[i * B + q];
+          const double o = c->offset ? c->offset[i * B + q] : 0.0;
+          const double m = z[i * B + q] + b[q] + o, cu = scale[q] * u[i * B + q];
           const double term = loss.value(&m, y, 1) + loss.conjugate(&cu, y, 1) - m * cu;
           sum += s * (term > 0 ? term : 0);
         }
@@ -213,7 +218,7 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
         const double y = c->targets.at(i, q);
         double inner = 0;
         for (int64_t k = q * C; k < (q + 1) * C; ++k) {
-          m[k] = z[i * K + k] + b[k];
+          m[k] = z[i * K + k] + b[k] + (c->offset ? c->offset[i * K + k] : 0.0);
           cu[k] = scale[q] * u[i * K + k];
           inner += m[k] * cu[k];
         }

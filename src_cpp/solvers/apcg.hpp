@@ -73,6 +73,8 @@ void apcg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       }
     }
 
+    a.columns.add_offset(i, z);
+
     // Delta, the step of the block i from z~                                          eq. (53)
     if (Wide && C > 1) {
       double* from = free;  // z~, the best, 5 C of scratch

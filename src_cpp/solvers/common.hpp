@@ -43,6 +43,7 @@ struct Sweep {
   const T *step, *l1, *l2;
   const OwnPenalty<T>* own;  // per feature; null where all have the same penalty
   const T* ridge;
+  const T *row_l1, *row_l2;  // of a penalty of rows; null where there is none
 
   Sweep(const Rows& X_, const StepArgs& a_, int64_t n_cols)
       : X(X_),
@@ -57,7 +58,9 @@ struct Sweep {
         l1(static_cast<const T*>(a_.l1)),
         l2(static_cast<const T*>(a_.l2)),
         own(static_cast<const OwnPenalty<T>*>(a_.own)),
-        ridge(static_cast<const T*>(a_.ridge)) {}
+        ridge(static_cast<const T*>(a_.ridge)),
+        row_l1(static_cast<const T*>(a_.row_l1)),
+        row_l2(static_cast<const T*>(a_.row_l2)) {}
 
   T* vector(int slot) const { return static_cast<T*>(a.vectors[slot]); }
   T* table(int slot) const { return static_cast<T*>(a.tables[slot]); }
@@ -91,13 +94,25 @@ struct Sweep {
     return clip(slope, c.lower, c.upper);
   }
 
+  // The prox of a penalty of rows for the K coefficients w of one, with steps tau_k = rate_k D.
+  template <class Step>
+  void shrink_row(T* w, const Step* rate, T D) const {
+    if (!row_l1) return;
+    const int64_t C = a.columns.n_outputs;
+    for (int64_t k = 0; k < K; k += C) {
+      const T tau = T(rate[k]) * D;
+      prox_row(w + k, C, tau * row_l1[k], tau * row_l2[k]);
+    }
+  }
+
   [[gnu::always_inline]] void prefetch(int64_t t) const {
     if (t + kFar < a.n_steps) X.prefetch_far(a.order[t + kFar]);
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
   }
 
-  // u_k = l'(z_k, y_i) at the margins z of all K columns.
-  void slopes(int64_t i, const double* z, double* u) const {
+  // u_k = l'(z_k + o_ik, y_i) for z = x_i' W + b of all K columns, which becomes that argument.
+  void slopes(int64_t i, double* z, double* u) const {
+    a.columns.add_offset(i, z);
     if constexpr (!Wide) {
       loss.derivative(z, a.columns.targets.at(i, 0), 1, u);
     } else {

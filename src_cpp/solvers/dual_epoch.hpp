@@ -33,7 +33,8 @@ double dual_epoch(const Rows& X, const DualEpochArgs& a, int64_t d) {
     if (t + kNear < a.n_steps) X.prefetch_near(a.order[t + kNear]);
     const int64_t i = a.order[t];
     const auto row = X.row(i);
-    const double z = double(row_dot<T>(row, W) + W[d]);
+    double z = double(row_dot<T>(row, W) + W[d]);
+    a.columns.add_offset(i, &z);
     double slope, curvature;
     const double u =
       dual_step(loss, z, a.columns.targets.at(i, 0), a.u[i], a.q[i], &slope, &curvature);

@@ -134,6 +134,18 @@ struct Katyusha {
     if (m > last + 1) wait(e, j, k, m - last - 1);
   }
 
+  // m steps of a row of coefficients of a penalty of rows: their directions turn, so that there is
+  // no formula, and a sparse row costs what a dense one does.
+  void wait_row(int64_t j, int64_t m) const {
+    T* moved = reinterpret_cast<T*>(sweep.a.work + 4 * K);
+    for (; m > 0; --m) {
+      for (int64_t k = 0; k < K; ++k)
+        moved[k] = z[j * stride + k] - T(alpha[k]) * g[j * stride + k];
+      sweep.shrink_row(moved, alpha, T(1));
+      for (int64_t k = 0; k < K; ++k) follow(j * stride + k, k, moved[k]);
+    }
+  }
+
   // The columns of a row lie at random addresses, further apart than those of a plain w.
   // (Inlined, or the compiler takes a call without other effects out.)
   template <class Row>
@@ -151,6 +163,7 @@ struct Katyusha {
     const int64_t m = now - sweep.a.visits[j];
     if (m == 0) return;
     sweep.a.visits[j] = now;
+    if (sweep.row_l1) return wait_row(j, m);
     for (int64_t k = 0; k < K; ++k) wait(j * stride + k, j, k, m);
   }
 };
@@ -222,6 +235,16 @@ void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // z, y and the sum of the columns of the row                                   eq. (40), (42)
     for (int64_t p = 0; p < row.size; ++p) {
       const int64_t j = row.index(p);
+      if (sweep.row_l1) {
+        T* moved = reinterpret_cast<T*>(a.work + 4 * K);
+        for (int64_t k = 0; k < K; ++k) {
+          const int64_t e = j * s.stride + k;
+          moved[k] = s.z[e] - T(s.alpha[k]) * (T(change[k]) * row.value(p) + s.g[e]);
+        }
+        sweep.shrink_row(moved, s.alpha, T(1));
+        for (int64_t k = 0; k < K; ++k) s.follow(j * s.stride + k, k, moved[k]);
+        continue;
+      }
       for (int64_t k = 0; k < K; ++k) {
         const int64_t e = j * s.stride + k;
         const T alpha = T(s.alpha[k]), slope = T(change[k]) * row.value(p) + s.g[e];

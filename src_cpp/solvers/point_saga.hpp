@@ -111,6 +111,7 @@ struct PointSaga {
     }
     for (int n_models = 0; n_models < kModels; ++n_models) {
       model(row, change, correction, z, q);
+      sweep.a.columns.add_offset(i, z);
       bool same = true;
       for (int64_t b = 0; b < sweep.a.columns.n_problems; ++b) {
         const double y = sweep.a.columns.targets.at(i, b);

@@ -55,7 +55,7 @@ template <bool Wide, class Rows>
 void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   using T = typename Rows::Value;
   const Sweep<Rows, Wide> sweep(X, a, n_cols);
-  const int64_t K = sweep.K, d = sweep.d, C = a.columns.n_outputs;
+  const int64_t K = sweep.K, d = sweep.d;
   T *W = sweep.vector(0), *last = sweep.vector(1), *G = sweep.vector(2);
   T *Z = sweep.table(0), *U = sweep.table(1);
   const double *alpha = a.parameters[0], *tau = a.parameters[1], *rate = a.parameters[2];
@@ -145,8 +145,7 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       z[k] = (z[k] + tau[k] * double(Z[i * K + k])) / (1.0 + tau[k]);
       Z[i * K + k] = T(z[k]);
     }
-    for (int64_t b = 0; b < K / C; ++b)
-      sweep.loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
+    sweep.slopes(i, z, u);
     for (int64_t k = 0; k < K; ++k) {
       const double delta = double(T(u[k])) - double(U[i * K + k]);
       U[i * K + k] = T(u[k]);

@@ -70,6 +70,7 @@ void saga_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
           w[k] = sweep.shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, j, k);
           g[k] += share[k] * x;
         }
+        sweep.shrink_row(w, step, PD);
       }
     }
 

@@ -41,6 +41,7 @@ void sdca_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
 
     // the best u_i, all others held                                                eq. (51)
     sweep.margins(row, W, z, a.work + 2 * K);
+    a.columns.add_offset(i, z);
     for (int64_t k = 0; k < K; ++k) u[k] = double(U[i * K + k]);
     if (Wide && C > 1) {
       double* best = a.work + 2 * K;  // C, then 5 C of scratch

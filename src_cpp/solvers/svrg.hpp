@@ -68,6 +68,7 @@ void svrg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
           const T gamma = step[k], tau = gamma * PD;
           w[k] = sweep.shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, j, k);
         }
+        sweep.shrink_row(w, step, PD);
       }
     }
 

@@ -42,7 +42,8 @@ void epoch_rows(const Rows& X, const EpochArgs& a, const int64_t* order, int64_t
       for (int64_t lane = 0; lane < 4; ++lane)
         sums[lane] += row.value(p + lane) * columns[row.index(p + lane)].w;
     for (; p < row.size; ++p) sums[0] += row.value(p) * columns[row.index(p)].w;
-    const double z = double((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    double z = double((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    a.columns.add_offset(i, &z);
     double u;
     loss.derivative(&z, a.columns.targets.at(i, 0), 1, &u);
     const T change = T(a.correction[i] * (u - double(snapshot[i])));

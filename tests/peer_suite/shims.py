@@ -136,6 +136,19 @@ class ElasticNet(Peer, fastsum.ElasticNet):
     upstream = sklearn.linear_model.ElasticNet
 
 
+class MultiTask(Peer):
+    def translated(self, asked):
+        return {**super().translated(asked), "selection": "cyclic"}
+
+
+class MultiTaskLasso(MultiTask, fastsum.MultiTaskLasso):
+    upstream = sklearn.linear_model.MultiTaskLasso
+
+
+class MultiTaskElasticNet(MultiTask, fastsum.MultiTaskElasticNet):
+    upstream = sklearn.linear_model.MultiTaskElasticNet
+
+
 class LogisticRegressionCV(Peer, fastsum.LogisticRegressionCV):
     upstream = sklearn.linear_model.LogisticRegressionCV
 
@@ -192,6 +205,7 @@ class HuberRegressor(Peer, fastsum.HuberRegressor):
     upstream = sklearn.linear_model.HuberRegressor
 
 
-PLAIN = (LogisticRegression, Ridge, Lasso, ElasticNet, LinearSVC, PoissonRegressor, HuberRegressor)
+REGRESSORS = (Ridge, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet, PoissonRegressor)
+PLAIN = (LogisticRegression, LinearSVC, HuberRegressor, *REGRESSORS)
 WITH_CV = (LogisticRegressionCV, RidgeCV, LassoCV, ElasticNetCV)
 OURS = {c.__name__: c for c in (*PLAIN, *WITH_CV)}

@@ -11,7 +11,7 @@ from fastsum.losses import Loss
 
 @dataclass
 class Arrays:
-    """X (n, d); held: where X stores an entry; Y (n, B): the label each problem sees.
+    """X (n, d); held: where X stores an entry; Y (n, B): labels of each problem; offset (n, K).
 
     factor, lower, upper (d, 1): what the penalty of a feature has of its own, eq. (65).
     """
@@ -19,6 +19,7 @@ class Arrays:
     X: np.ndarray
     held: np.ndarray
     Y: np.ndarray
+    offset: np.ndarray
     s: np.ndarray
     B: int
     C: int
@@ -58,8 +59,8 @@ class Arrays:
         return np.split(K_axis, self.B, axis=-1)
 
     def derivatives(self, i, z):
-        """l'(z) (len(i), K) of the rows i at their margins z (len(i), K)."""
-        parts = self.per_problem(z)
+        """l'(z + o) (len(i), K) of the rows i at their margins z (len(i), K) without offset."""
+        parts = self.per_problem(z + self.offset[i])
         return np.hstack([self.loss.derivative(self.Y[i, b], part) for b, part in enumerate(parts)])
 
 
@@ -82,6 +83,7 @@ def arrays_of(problem):
         X=X,
         held=np.vstack(held),
         Y=Y,
+        offset=np.zeros((n, problem.K)) if problem.offset is None else problem.offset,
         s=np.asarray(s),
         B=columns.n_problems,
         C=repeat,

@@ -9,7 +9,7 @@ def objectives(problem, w, b):
     """F(w, b) of each problem, (B,)."""
     a = arrays_of(problem)
     w = np.asarray(w, dtype=float).reshape(a.X.shape[1], -1)
-    z = a.per_problem(a.X @ w + b)
+    z = a.per_problem(a.X @ w + b + a.offset)
     data = [a.s @ a.loss.value(a.Y[:, k], z[k]) / a.S for k in range(a.B)]
     inside = (a.lower <= w) & (w <= a.upper)
     terms = a.factor * (a.l1 * np.abs(w) + a.l2 / 2 * w**2)
@@ -43,6 +43,7 @@ def gaps(problem, w, b):
             scales.append(min(1.0, l1[0] / np.abs(v_k).max()))
         for c in scales:
             conjugate = a.s @ a.loss.conjugate(a.Y[:, k], c * u[:, columns]) / a.S
+            conjugate -= c * (a.s[:, None] * u[:, columns] * a.offset[:, columns]).sum() / a.S
             excess = np.maximum(np.abs(c * v_k) - l1, 0.0)
             if (l2 > 0).all():
                 conjugate += (excess**2 / (2 * l2)).sum()
@@ -90,13 +91,14 @@ def optimum(problem):
     best = []
     for k in range(a.B):
         columns, y = slice(k * C, (k + 1) * C), a.Y[:, k]
+        o = a.offset[:, columns]
         l1, l2 = a.factor * a.l1[columns], a.factor * a.l2[columns]
 
-        def goal(t, y=y, l1=l1, l2=l2):
+        def goal(t, y=y, l1=l1, l2=l2, o=o):
             p, n = t[: 2 * d * C].reshape(2, d, C)
             b = t[2 * d * C :] if a.fit_intercept else np.zeros(C)
             w = p - n
-            z = a.X @ w + b
+            z = a.X @ w + b + o
             r = a.s[:, None] * a.loss.derivative(y, z) / a.S
             g = a.X.T @ r + l2 * w
             value = a.s @ a.loss.value(y, z) / a.S + (l1 * (p + n) + l2 / 2 * w**2).sum()

@@ -28,7 +28,7 @@ def epoch(problem, order, u, rho, start):
     u, w = u.copy(), start.copy()
     for i in order:
         q = a.s[i] * (X[i] ** 2 @ per)
-        new = root(problem.loss, X[i] @ w, a.Y[i, 0], u[i], q)
+        new = root(problem.loss, X[i] @ w + a.offset[i, 0], a.Y[i, 0], u[i], q)
         w -= per * a.s[i] * (new - u[i]) * X[i]
         u[i] = new
     return u, w

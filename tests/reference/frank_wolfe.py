@@ -29,7 +29,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     parts = [slice(b * a.C, (b + 1) * a.C) for b in range(a.B)]
     radius = []
     for b, k in enumerate(parts):
-        z = np.broadcast_to(null[k], (len(a.X), a.C))
+        z = null[k] + a.offset[:, k]
         size = a.s @ a.loss.value(a.Y[:, b], z) / a.S / a.l1[k][0]
         radius.append(max(size, np.abs(w[:, k]).sum()))
     for _ in order[1:]:

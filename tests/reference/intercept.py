@@ -9,7 +9,7 @@ def best_intercept(a, z):
     if not a.fit_intercept:
         return np.zeros(z.shape[1])
     out = []
-    for b, part in enumerate(a.per_problem(z)):
+    for b, part in enumerate(a.per_problem(z + a.offset)):
         y = a.Y[:, b]
 
         def slope(shift, part=part, y=y):

@@ -23,7 +23,7 @@ def slopes(a, i, margins, start):
         def off(v, part=part, b=b):
             full = u.copy()
             full[part] = v
-            return v - a.loss.derivative(a.Y[[i], b], margins(full)[None, part])[0]
+            return v - a.loss.derivative(a.Y[[i], b], (margins(full) + a.offset[i])[None, part])[0]
 
         if a.C > 1:
             u[part] = scipy.optimize.root(off, u[part], method="hybr", options={"xtol": 1e-15}).x

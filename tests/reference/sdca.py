@@ -24,7 +24,7 @@ def block_root(loss, z, y, u, q):
 
 def best_dual(a, i, z, u, q):
     """The new u_i (K,) of row i for its margins z, old u and q, all (K,)."""
-    out = []
+    out, z = [], z + a.offset[i]
     for b in range(a.B):
         k = slice(b * a.C, (b + 1) * a.C)
         if a.C > 1:

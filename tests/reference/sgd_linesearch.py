@@ -18,7 +18,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
     for step, i in enumerate(order):
         if step % n == 0:
             factor = np.ones(a.B)
-            for k, z in enumerate(a.per_problem(np.tile(null, (len(a.X), 1)))):
+            for k, z in enumerate(a.per_problem(null + a.offset)):
                 value = a.s @ a.loss.value(a.Y[:, k], z) / a.S
                 factor[k] = 1 / max(1.0, gathered[k] / (n * value))
         J = np.flatnonzero(a.held[i])
@@ -30,7 +30,7 @@ def iterates(problem, order, *, sampling="blocks", start=None):
             c = slice(k * a.C, (k + 1) * a.C)
 
             def value(at, k=k):
-                return a.loss.value(a.Y[[i], k], at[None])[0]  # noqa: B023
+                return a.loss.value(a.Y[[i], k], (at + a.offset[i, c])[None])[0]  # noqa: B023
 
             square = (u[c] ** 2).sum()
             while eta[k] * factor[k] * t.q[i] * norm * L > 1:

@@ -40,7 +40,7 @@ class Sketched:
         return self.X.T @ (self.a.s[:, None] * u) / self.a.S
 
     def hessian(self, rows, k, w):
-        z = self.X[rows] @ w[:, k]
+        z = self.X[rows] @ w[:, k] + self.a.offset[rows, k]
         loss, y = self.problem.loss, self.a.Y[rows, k]
         if loss.name == "logistic":
             second = [loss.second(z_i, y_i)[0, 0] for z_i, y_i in zip(z, y, strict=True)]

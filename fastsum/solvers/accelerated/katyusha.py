@@ -39,6 +39,7 @@ class Katyusha(Svrg):
     """
 
     name = "katyusha"
+    serves_rows = True
     cycle = 1 + EPOCH_PASSES
     vectors = ("points", "snapshot_weights")
     parameters = ("tau1", "tau2", "z_step", "decay")

@@ -25,6 +25,7 @@ class Fista(GradientDescent):
     """Accelerated proximal gradient steps; the file's head says how."""
 
     name = "fista"
+    serves_rows = True
 
     def _momentum(self, state: State, W: Weights) -> FloatArray:
         mu, L, t = self.problem.penalty.mu, state["lipschitz"], state["momentum"]

@@ -33,6 +33,7 @@ class GradientDescent(FullGradientMethod):
     """Proximal gradient steps; the file's head says how. step_size is 1 / L without tries."""
 
     name: ClassVar[str] = "gd"
+    serves_rows = True
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         super().__init__(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)

@@ -32,6 +32,7 @@ class SeparateLoss:
             "shared",
             problem.labels_of(b),
             problem.sample_weight,
+            problem.offset_of(b),
         )
         self._n_threads, self._free = n_threads, problem.fit_intercept
         self._total, self._most = problem.total_weight, loss.curvature

@@ -46,7 +46,7 @@ class RowSample(Phase):
         used = y if s is None else y[s > 0]
         if W[:-1].any() or not len(used) or (used == used[0]).all():
             return W.copy(), 1
-        sample = problem.on_rows(problem.rows.every(stride), y, s)
+        sample = problem.on_rows(problem.rows.every(stride), slice(None, None, stride), s)
         certifier = Certifier(sample, self.n_threads)
         phase = WorkingSet(sample, certifier, self.n_threads)
         there, wanted, passes = W.copy(), ACCURACY * certifier.null.gap, 0

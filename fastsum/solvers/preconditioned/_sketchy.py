@@ -214,7 +214,7 @@ class Sketchy(PerSampleMethod):
         return rows
 
     def _task(self, ids: npt.NDArray[np.int64]) -> _kernels.Task:
-        """Loss and labels of the rows `ids`, without weights."""
+        """Loss, labels and offset of the rows `ids`, without weights."""
         problem, columns = self.problem, self.problem.columns
         return _kernels.Task(
             problem.loss.core_id,
@@ -224,6 +224,7 @@ class Sketchy(PerSampleMethod):
             columns.targets,
             np.ascontiguousarray(problem.y[ids]),
             None,
+            None if problem.offset is None else np.ascontiguousarray(problem.offset[ids]),
         )
 
     def _slopes(self, ids: npt.NDArray[np.int64], batch: Rows, W: Weights) -> FloatArray:

@@ -62,9 +62,13 @@ class Averaged(PerSampleMethod):
             self.steps_before = np.full(self.problem.K, 1.0 * stretch_began * self.sampler.n_active)
             self._make_pass(state)
             if "visits" in state:
-                self._steps(state, 0, np.empty(0, dtype=np.int64))
+                self.finish(state)
             state["made"] += 1
             self._mean(state)
+
+    def finish(self, state: State) -> None:
+        """The means of columns that no row has touched since."""
+        self._steps(state, 0, np.empty(0, dtype=np.int64))
 
     def _make_pass(self, state: State) -> None:
         self.sweep(state, 1)

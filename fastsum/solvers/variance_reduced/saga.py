@@ -35,6 +35,7 @@ class Saga(PerSampleMethod):
     """
 
     name = "saga"
+    serves_rows = True
     vectors = ("weights", "average_gradient")
     gradient = ("average_gradient", 1.0)
     tables = ("table",)

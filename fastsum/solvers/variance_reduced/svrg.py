@@ -35,6 +35,7 @@ class Svrg(PerSampleMethod):
     """
 
     name = "svrg"
+    serves_rows = True
     cycle = 1 + INNER_PASSES
     vectors: ClassVar[tuple[str, ...]] = ("weights", "full_gradient", "snapshot_weights")
     gradient = ("full_gradient", 1.0)
