@@ -2,7 +2,7 @@
 #pragma once
 #include "../losses.hpp"
 #include "../prox.hpp"
-#include "../rows.hpp"
+#include "../tiles.hpp"
 #include "threads.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
@@ -15,7 +15,7 @@ inline void margins_typed(const Rows& X, int64_t n_rows, const T* W, const T* b,
       if (K == 1) {
         z[i] = row_dot<double>(X.row(i), W) + double(b[0]);
       } else {
-        row_dots<double>(X.row(i), W, K, z + i * K);
+        row_dots<double>(X.row(i), W, K, K, z + i * K);
         for (int64_t k = 0; k < K; ++k) z[i * K + k] += double(b[k]);
       }
     }

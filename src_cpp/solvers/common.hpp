@@ -3,7 +3,7 @@
 #pragma once
 #include "../losses.hpp"
 #include "../prox.hpp"
-#include "../rows.hpp"
+#include "../tiles.hpp"
 #include "../types.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
@@ -129,7 +129,7 @@ struct Sweep {
       *z = double(row_dot<T>(row, W) + W[d]);
     } else {
       T* z_t = reinterpret_cast<T*>(scratch);
-      row_dots<T>(row, W, K, z_t);
+      row_dots<T>(row, W, K, K, z_t);
       for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
     }
   }
