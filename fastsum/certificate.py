@@ -97,9 +97,7 @@ class Certifier:
         self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
-        self._mean_label = np.broadcast_to(
-            np.average(problem.y, axis=0, weights=problem.sample_weight), self._B
-        )
+        self._mean_label = _mean_labels(problem)
         self._margin_size = MarginSize(problem.rows)
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
@@ -229,7 +227,7 @@ class Certifier:
         """
         problem = self.problem
         y = np.column_stack([problem.labels_of(b) for b in range(self._B)])
-        s = 1.0 if problem.sample_weight is None else problem.sample_weight[:, None]
+        s: Any = 1.0 if problem.weight_columns is None else problem.weight_columns
         feasible = problem.loss.dual_feasible(u, y)
         if not problem.fit_intercept:
             return feasible, np.zeros(self._B)
@@ -269,7 +267,10 @@ class Certifier:
             self.problem.task, z, np.zeros(self._K), None, False, sums, self._work, self.n_threads
         )
         l1, l2 = self.problem.l1, self.problem.l2
-        h = (l1 * np.abs(point[:-1]) + 0.5 * l2 * point[:-1] ** 2).sum(axis=0)
+        w = point[:-1].astype(np.float64, copy=False)
+        h = 0.5 * l2 * np.einsum("jk,jk->k", w, w)
+        if l1.any():
+            h += l1 * np.abs(w).sum(axis=0)
         value = sums.sum(axis=0)[: self._B] / self.problem.total_weight
         return value + h.reshape(self._B, -1).sum(axis=1)
 
@@ -284,8 +285,8 @@ class Certifier:
             c[np.arange(len(c)), problem.y.astype(np.intp)] += 1.0
         else:
             c = self.curvature().reshape(len(self.derivatives), self._K)
-        s = problem.sample_weight
-        c *= 1.0 / problem.total_weight if s is None else (s / problem.total_weight)[:, None]
+        s = problem.weight_columns
+        c *= 1.0 / problem.total_weight if s is None else s / problem.total_weight
         return c
 
     # ---- intercept
@@ -334,16 +335,15 @@ class Certifier:
         self._loss_terms(high, final=True)
         self.derivatives *= 1.0 - share
         self.derivatives += below
-        s = self.problem.sample_weight
-        slope = self.derivatives.sum(axis=0) if s is None else s @ self.derivatives
+        slope = self.problem.weighted_sum(self.derivatives)
         return value, shift, np.abs(slope)
 
     # ---- gap
 
     def _gradient(self, u: FloatArray) -> FloatArray:
         """(1/S) X' (s u), (d, K); minus it is the dual vector v of eq. (5)."""
-        s = self.problem.sample_weight
-        r = u if s is None else u * s[:, None]
+        s = self.problem.weight_columns
+        r = u if s is None else u * s
         gradient = self.problem.rows.transposed(r, self.n_threads)
         gradient /= self.problem.total_weight
         return gradient
@@ -426,3 +426,11 @@ class Certifier:
         eps = float(np.finfo(self.problem.dtype).eps)
         floor: FloatArray = 8 * eps * (np.abs(certificate.objective) + np.abs(self._dual))
         return floor
+
+
+def _mean_labels(problem: Problem) -> FloatArray:
+    """The mean label of each problem, (B,)."""
+    s, B = problem.sample_weight, problem.columns.n_problems
+    if s is not None and s.ndim == 2:
+        return s.T @ problem.y / problem.total_weight
+    return np.broadcast_to(np.average(problem.y, axis=0, weights=s), B)

@@ -134,55 +134,6 @@ inline Sum row_dot(const Row& row, const T* w) {
   return sum_of<Sum>(row, [w](int64_t j, auto x) { return Sum(x) * Sum(w[j]); });
 }
 
-// z_k = sum_j x_j W_jk for the columns [first, first + kTile) of K, whose sums stay in registers.
-template <int64_t kTile, class Sum, class Row, class T>
-inline void row_dots_tile(const Row& row, const T* W, int64_t K, int64_t first, Sum* z) {
-  Sum sums[kTile] = {};
-  for (int64_t p = 0; p < row.size; ++p) {
-    const Sum x = Sum(row.value(p));
-    const T* w = W + row.index(p) * K + first;
-#pragma omp simd
-    for (int64_t k = 0; k < kTile; ++k) sums[k] += x * Sum(w[k]);
-  }
-  for (int64_t k = 0; k < kTile; ++k) z[first + k] = sums[k];
-}
-
-// W_jk += x_j z_k for the same columns.
-template <int64_t kTile, class Sum, class Row, class T>
-inline void add_row_tile(const Row& row, const Sum* z, int64_t K, int64_t first, T* W) {
-  Sum held[kTile];
-  for (int64_t k = 0; k < kTile; ++k) held[k] = z[first + k];
-  for (int64_t p = 0; p < row.size; ++p) {
-    const Sum x = Sum(row.value(p));
-    T* w = W + row.index(p) * K + first;
-#pragma omp simd
-    for (int64_t k = 0; k < kTile; ++k) w[k] += T(x * held[k]);
-  }
-}
-
-// Calls f(width, first) for tiles of all K columns, of widths that compilers unroll. With them
-// products with 2 to 10 columns took half to two thirds of the time.
-template <class F>
-inline void for_tiles(int64_t K, F&& f) {
-  int64_t k = 0;
-  for (; k + 32 <= K; k += 32) f(std::integral_constant<int64_t, 32>{}, k);
-  for (; k + 8 <= K; k += 8) f(std::integral_constant<int64_t, 8>{}, k);
-  for (; k + 2 <= K; k += 2) f(std::integral_constant<int64_t, 2>{}, k);
-  if (k < K) f(std::integral_constant<int64_t, 1>{}, k);
-}
-
-// z_k = sum_j x_j W_jk for K columns of weights, (n_cols, K) row-major.
-template <class Sum, class Row, class T>
-inline void row_dots(const Row& row, const T* W, int64_t K, Sum* z) {
-  for_tiles(K, [&](auto tile, int64_t k) { row_dots_tile<tile()>(row, W, K, k, z); });
-}
-
-// W_jk += x_j z_k for K columns.
-template <class Sum, class Row, class T>
-inline void add_row(const Row& row, const Sum* z, int64_t K, T* W) {
-  for_tiles(K, [&](auto tile, int64_t k) { add_row_tile<tile()>(row, z, K, k, W); });
-}
-
 // Calls f(rows) with the typed rows of a block: the one place where storage and dtype are bound.
 template <class F>
 inline Status with_rows(const RowBlock& block, F&& f) {

@@ -62,9 +62,16 @@ struct Columns {
   int64_t n_problems;  // B: independent problems (one-vs-rest classes, targets, folds)
   int64_t n_outputs;   // C: outputs coupled inside one loss (softmax)
   Targets targets;
-  const double* sample_weight;  // s_i, (n_rows,); null means all ones
+  const double* sample_weight;  // s_i, (n_rows,), or s_ib, (n_rows, B); null means all ones
+  int64_t weight_stride;        // 1, or B where each problem has weights of its own
   int32_t loss;                 // index in losses.def
   double loss_param;            // its parameter; of no meaning if it has none
+
+  // s_ib of row i and problem b.
+  [[gnu::always_inline]] double weight(int64_t row, int64_t problem) const {
+    if (!sample_weight) return 1.0;
+    return sample_weight[row * weight_stride + (weight_stride > 1 ? problem : 0)];
+  }
 };
 
 // One call of a per-sample solver over a sequence of rows of one block. Per-row arrays are

@@ -125,7 +125,8 @@ def fastsum_imports(path):
 # Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
 SOLVER_LAYERS = [
     {"many"},
-    {"_minimize", "_path", "_memory"},
+    {"_one_pass", "_path"},
+    {"_minimize", "_memory"},
     {"_rounds"},
     {"_registry"},
     {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},

@@ -124,7 +124,7 @@ def numbers(X):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("K", [1, 2, 3, 5, 7, 8, 13, 70])
 @pytest.mark.parametrize("case", CASES)
 def test_passes_equal_numpy(case, K, n_threads, tmp_path):
     X = CASES[case][0](tmp_path)

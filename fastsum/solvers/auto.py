@@ -52,6 +52,7 @@ class Auto:
     """
 
     name = "auto"
+    own_weights = False
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
         self.problem = problem
@@ -95,6 +96,8 @@ class Auto:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        if problem.own_weights:
+            return False
         if problem.loss.kinked and not (problem.penalty.alpha > 0).all():
             return False  # no gap, and no gradient that would tell
         sets = WorkingSet.serves(problem) or CoupledSet.serves(problem)

@@ -1,6 +1,6 @@
 // Passes with the curvature of the loss: Hessian-vector products and the Hessian's diagonal.
 #pragma once
-#include "../rows.hpp"
+#include "../tiles.hpp"
 #include "threads.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
@@ -52,7 +52,7 @@ inline void add_hessian_product_part(const Rows& X, int64_t begin, int64_t end, 
   if (K == 1) return add_hessian_product_one(X, begin, end, d, V, c, out);
   for (int64_t i = begin; i < end; ++i) {
     const auto row = X.row(i);
-    row_dots<Sum>(row, V, K, z);
+    row_dots<Sum>(row, V, K, K, z);
     for (int64_t k = 0; k < K; ++k) z[k] += V[d * K + k];
     times_curvature(c + i * K, B, C, z);
     for (int64_t k = 0; k < K; ++k) out[d * K + k] += z[k];

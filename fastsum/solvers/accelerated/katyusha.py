@@ -36,6 +36,7 @@ class Katyusha(Svrg):
     """
 
     name = "katyusha"
+    threaded = own_weights = False
     cycle = 1 + EPOCH_PASSES
     vectors = ("points", "snapshot_weights")
     parameters = ("tau1", "tau2", "z_step", "decay")

@@ -33,6 +33,7 @@ class Saga(PerSampleMethod):
 
     name = "saga"
     vectors = ("weights", "average_gradient")
+    threaded, own_weights = True, True
     gradient = ("average_gradient", 1.0)
     tables = ("table",)
 
