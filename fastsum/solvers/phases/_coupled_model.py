@@ -262,7 +262,7 @@ def common_part(w: FloatArray, l1: float, l2: float) -> FloatArray:
     """The t (d, 1) of least sum_k l1 |w_jk - t_j| + l2 / 2 (w_jk - t_j)^2 of each row of w (d, C).
 
     The median of the w_jk and of the C + 1 zeros of the slopes that the sum has between two of
-    them (Li, Osher, Commun. Math. Sci. 2009); for l2 = 0 that nearest to 0.
+    them (Li, Osher, Communications Math. Sci. 2009); for l2 = 0 that nearest to 0.
     """
     C = w.shape[1]
     slopes = l1 * (C - 2.0 * np.arange(C + 1)) / C
