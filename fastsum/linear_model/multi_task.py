@@ -105,7 +105,7 @@ class MultiTaskElasticNet(MultiTaskFace):
     >>> X = np.arange(6.0)[:, None]
     >>> Y = np.hstack([2 * X, -X])
     >>> np.round(MultiTaskElasticNet(alpha=0.1, tol=1e-8).fit(X, Y).coef_.ravel(), 3)
-    array([ 1.954, -0.977])
+    array([ 1.951, -0.976])
     """
 
     _parameter_constraints: ClassVar[Constraints] = {
