@@ -180,7 +180,8 @@ struct Labels {
       y.push_back(a.kind == kOneVsRest || a.C > 1 || counts(a.loss) ? double(e % 3)
                                                                     : (e % 3 ? 1.0 : -1.0));
     for (int64_t i = 0; i < n; ++i) s.push_back(i % 5 ? 1.5 + random() : 0.0);
-    columns = {a.B, a.C, {y.data(), width, a.kind}, weighted ? s.data() : nullptr, a.loss, a.param};
+    columns = {a.B,     a.C,    {y.data(), width, a.kind}, weighted ? s.data() : nullptr, a.loss,
+               a.param, nullptr};
   }
   double label(int64_t i, int64_t q) const {
     const Targets& t = columns.targets;
@@ -270,7 +271,8 @@ void test_penalty(const Kernels& k, int64_t K, int32_t dtype) {
   }
   std::vector<double> own;  // as if it were none
   for (int64_t j = 0; j < d; ++j) own.insert(own.end(), {1.0, -HUGE_VAL, HUGE_VAL});
-  for (const double* each : {static_cast<const double*>(nullptr), own.data()}) {
+  for (const double* each :
+       {static_cast<const double*>(nullptr), static_cast<const double*>(own.data())}) {
     for (auto* sums : {&value, &gap, &slope}) sums->assign(K, 0);
     k.penalty_terms(dtype, d, K, W.data(), v.data(), l1.data(), l2.data(), each, c.data(),
                     value.data(), gap.data(), slope.data());
@@ -377,6 +379,9 @@ void test_level(const Kernels& k, const Kernels& base) {
       for (const Axis& a : axes())
         for (int32_t solver = 0; solver < num_solvers(); ++solver) {
           if (!std::isfinite(loss_curvature(a.loss, a.param))) continue;  // no step serves it
+          if (!std::strcmp(loss_name(a.loss), "squared_rows") &&
+              !std::strcmp(solver_name(solver), "apcg"))
+            continue;  // its roots are softmax's; Python does not let it meet this loss
           context = std::string(k.level) + " " + solver_name(solver) + " " + loss_name(a.loss) +
                     " storage " + std::to_string(storage) + " dtype " + std::to_string(dtype);
           const double tol = dtype == kFloat64 ? 1e-12 : 1e-4;
