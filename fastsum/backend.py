@@ -1,10 +1,15 @@
-"""Which implementation of src_cpp/kernels.hpp runs: the CPU level, and the state of CUDA."""
+"""Which implementation of the passes runs: the CPU level, and whether a CUDA device can be used."""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from types import ModuleType
 
 from fastsum._core import _registry
+
+DEVICES = ("auto", "cpu", "cuda")
+CUDA_MODULE = "fastsum._cuda"  # tests put the emulation of its passes here
 
 
 def select_cpu_level() -> None:
@@ -28,4 +33,31 @@ def select_cpu_level() -> None:
 
 def cuda_state() -> tuple[bool, str]:
     """Whether the CUDA backend can be used, and why not if it cannot."""
-    return False, "this build has no CUDA backend"
+    try:
+        module = import_module(CUDA_MODULE)
+    except ModuleNotFoundError:
+        return False, "this build has no CUDA backend (it is made with -Dcuda=enabled)"
+    except ImportError as error:
+        return False, f"the CUDA backend does not load: {error}"
+    reason = str(module.why_not())
+    return not reason, reason
+
+
+def cuda() -> ModuleType:
+    """The passes of the CUDA backend.
+
+    Raises
+    ------
+    RuntimeError
+        If it cannot be used; says why.
+    """
+    usable, reason = cuda_state()
+    if not usable:
+        raise RuntimeError(f"device='cuda' cannot be used: {reason}. Use device='cpu' or 'auto'")
+    return import_module(CUDA_MODULE)
+
+
+def check_device(device: str) -> None:
+    """Raises ValueError for a name that is none of `DEVICES`."""
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {list(DEVICES)}, got {device!r}")

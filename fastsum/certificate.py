@@ -16,6 +16,7 @@ from fastsum._core import _kernels
 from fastsum.free_columns import FreeColumns
 from fastsum.intercept import best_shift_at_kinks, best_shift_of_coupled, best_shift_of_each
 from fastsum.margin_size import MarginSize
+from fastsum.passes import RowArray, passes_of
 from fastsum.penalties import Own, row_norms
 from fastsum.problem import Problem
 
@@ -94,10 +95,8 @@ class Certifier:
         self.problem, self.n_threads = problem, n_threads
         columns, n = problem.columns, problem.rows.n_rows
         self._B, self._C, self._K = columns.n_problems, columns.n_outputs, columns.width
-        self._margins = np.zeros((n, self._K))
-        self.derivatives = np.empty((n, self._K))
-        self._width = self._B + self._K * (1 + self._C)
-        self._work = np.empty(n_threads * (2 * self._K + self._C**2))
+        self.passes = passes_of(problem, n_threads)
+        self._margins, self.derivatives = self.passes.array(), self.passes.array()
         self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
@@ -127,19 +126,19 @@ class Certifier:
 
     def at_zero(self) -> Certificate:
         """Certificate of w = 0, b = 0; its gap is that of the null model plus the difference."""
-        self._margins[...] = 0.0
+        self._margins = self.passes.array()
         zero = self._certify(self._zeros, np.zeros(self._K), False)
         gap = self.null.gap + np.maximum(zero.objective - self.null.objective, 0.0)
         return Certificate(zero.objective, gap, gap, zero.subgradient, zero.intercept)
 
-    def __call__(self, W: npt.NDArray[Any], margins: FloatArray | None = None) -> Certificate:
+    def __call__(self, W: npt.NDArray[Any], margins: RowArray | None = None) -> Certificate:
         """Certificate of weights W (d + 1, K) with the intercept in the last row.
 
         margins: those of W (n, K) if they are known, which saves a pass.
         """
         self.at_intercept = W[-1].copy()
         if margins is None:
-            self.problem.rows.margins(W, self.n_threads, self._margins)
+            self.passes.margins(W, self._margins)
         else:
             self._margins[...] = margins
         return self._certify(W, W[-1].astype(np.float64), self.problem.fit_intercept)
@@ -290,40 +289,24 @@ class Certifier:
 
     def curvature(self) -> FloatArray:
         """l''(z_i) at the last point certified, with its best intercept, (n, B, C, C)."""
-        h = np.empty((self.problem.rows.n_rows, self._B, self._C, self._C))
-        _kernels.loss_curvature(
-            self.problem.task, self._margins, self._shift, h, self._work, self.n_threads
-        )
-        return h
+        return self.passes.curvature(self._margins, self._shift)
 
-    def value_along(self, slope: FloatArray, length: float, point: FloatArray) -> FloatArray:
+    def value_along(self, slope: RowArray, length: float, point: FloatArray) -> FloatArray:
         """F at `point`, a step `length` along the margins `slope` from the last point certified.
 
         For line searches: the intercept of `point` is taken as it is, and the certificate's
         derivatives stay those of the last point. (B,)
         """
-        z = self._margins + self._shift + length * slope
-        sums = np.zeros((self.n_threads, self._width))
-        _kernels.loss_terms(
-            self.problem.task, z, np.zeros(self._K), None, False, sums, self._work, self.n_threads
-        )
-        value: FloatArray = sums.sum(axis=0)[: self._B] / self.problem.total_weight
-        return value + self.problem.penalty_value(point)
+        z = self._margins + length * slope
+        value, _, _ = self.passes.loss_terms(z, self._shift, None, False)
+        return value / self.problem.total_weight + self.problem.penalty_value(point)
 
-    def weighted_curvature(self) -> FloatArray:
+    def weighted_curvature(self) -> RowArray:
         """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).
 
         l'' for separate outputs; the probabilities p for coupled ones, diag(p) - p p'.
         """
-        problem = self.problem
-        if problem.loss.coupled:
-            c = self.derivatives.copy()
-            c[np.arange(len(c)), problem.y.astype(np.intp)] += 1.0
-        else:
-            c = self.curvature().reshape(len(self.derivatives), self._K)
-        s = problem.sample_weight
-        c *= 1.0 / problem.total_weight if s is None else (s / problem.total_weight)[:, None]
-        return c
+        return self.passes.weighted_curvature(self._margins, self._shift, self.derivatives)
 
     # ---- intercept
 
@@ -334,21 +317,7 @@ class Certifier:
 
         Fills `derivatives`; `final` leaves the curvature at 0.
         """
-        B, C, K = self._B, self._C, self._K
-        sums = np.zeros((self.n_threads, self._width))
-        _kernels.loss_terms(
-            self.problem.task,
-            self._margins,
-            shift,
-            self.derivatives,
-            not final,
-            sums,
-            self._work,
-            self.n_threads,
-        )
-        total = sums[0] if self.n_threads == 1 else sums.sum(axis=0)
-        gradient, curvature = total[B : B + K], total[B + K :]
-        return total[:B], gradient.reshape(B, C), curvature.reshape(B, C, C)
+        return self.passes.loss_terms(self._margins, shift, self.derivatives, not final)
 
     def _best_shift(self, free: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Loss sums (B,), the shift of b that minimises them and what slope is left (eq. 7)."""
@@ -381,13 +350,9 @@ class Certifier:
 
     # ---- gap
 
-    def _gradient(self, u: FloatArray) -> FloatArray:
+    def _gradient(self, u: RowArray) -> FloatArray:
         """(1/S) X' (s u), (d, K); minus it is the dual vector v of eq. (5)."""
-        s = self.problem.sample_weight
-        r = u if s is None else u * s[:, None]
-        gradient = self.problem.rows.transposed(r, self.n_threads)
-        gradient /= self.problem.total_weight
-        return gradient
+        return self.passes.gradient(u)
 
     def _dual_scales(self, v: FloatArray) -> list[FloatArray]:
         """Factors c (B,) for the dual point c u, eq. (6): the best of them makes the gap.
@@ -462,20 +427,8 @@ class Certifier:
         value = (l1 * size + 0.5 * l2 * size**2).sum(axis=0)
         return value, (linear + curved).sum(axis=0), sub.sum(axis=0)
 
-    def _loss_gap(self, shift: FloatArray, scale: FloatArray, u: FloatArray) -> FloatArray:
-        out = np.zeros((self.n_threads, self._B))
-        _kernels.loss_gap(
-            self.problem.task,
-            self._margins,
-            shift,
-            u,
-            scale,
-            out,
-            self._work,
-            self.n_threads,
-        )
-        total: FloatArray = out.sum(axis=0)
-        return total
+    def _loss_gap(self, shift: FloatArray, scale: FloatArray, u: RowArray) -> FloatArray:
+        return self.passes.loss_gap(self._margins, shift, u, scale)
 
     def _with_best_dual(self, objective: FloatArray, gap: FloatArray) -> FloatArray:
         """The better of this point's gap and the distance to the best dual value seen.

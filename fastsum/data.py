@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_array
 
 from fastsum._core import _kernels, _phases
+from fastsum.device import DeviceRows, as_device_rows, is_on_device
 from fastsum.files import checksum
 from fastsum.row_source import RowSource
 from fastsum.sparse_structure import check_sparse_structure
@@ -309,6 +310,7 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
     Parameters
     ----------
     X : Rows, Dataset, array-like, sparse matrix or array, or DataFrame of shape (n, d)
+        Or an array on a CUDA device, which stays there.
         float32 is kept; integers, booleans and other floats become float64.
     validated : bool, default=False
         True if scikit-learn's validation has seen X already.
@@ -322,8 +324,10 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
     ValueError
         If X is malformed, holds NaN or infinity, or has more columns than an int32 can number.
     """
-    if isinstance(X, Rows):
-        return X
+    if isinstance(X, Rows | DeviceRows):
+        return X  # type: ignore[return-value]  # DeviceRows stands where Rows do
+    if is_on_device(X):
+        return as_device_rows(X)  # type: ignore[return-value]
     if isinstance(X, RowSource):
         rows: Rows = X.rows
         return rows

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastsum._core import _kernels
 from fastsum.columns import Columns
 from fastsum.data import Rows, as_rows
+from fastsum.device import to_host
 from fastsum.files import checksum
 from fastsum.losses import Loss, SquaredRows, distinct, get_loss
 from fastsum.penalties import Penalty, make_own, make_penalty, row_norms, shrink, shrink_rows
@@ -113,7 +114,8 @@ class Problem:
         offset: npt.ArrayLike | None = None,
     ):
         rows, fitted_loss = as_rows(X), get_loss(loss, loss_param)
-        y = labels_with(X, y)
+        y, sample_weight = to_host(labels_with(X, y)), to_host(sample_weight)
+        offset = to_host(offset)
         labels = read_labels(y, fitted_loss, rows.n_rows, checked=columns is not None)
         weights = check_weights(sample_weight, rows.n_rows)
         if columns is None:
@@ -257,6 +259,11 @@ class Problem:
     def K(self) -> int:
         """Columns of the weights: problems times coupled outputs."""
         return self.columns.width
+
+    @property
+    def on_device(self) -> bool:
+        """Whether X lies on a CUDA device, or is streamed to one."""
+        return getattr(self.rows, "on_device", False)
 
     @property
     def dtype(self) -> np.dtype[Any]:

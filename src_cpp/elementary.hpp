@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "portable.hpp"
+
 #ifndef FASTSUM_LEVEL
 #define FASTSUM_LEVEL generic
 #endif
@@ -13,7 +15,7 @@ namespace fastsum::FASTSUM_LEVEL {
 //
 // x = n log 2 + r, |r| <= log(2) / 2, and the Taylor series of exp(r) to r^13 (error r^14 / 14! <
 // 5e-18). Adding 1.5 2^52 rounds to an integer, whose low bits then are those of n.
-inline double exp_negative(double x) {
+FASTSUM_HD inline double exp_negative(double x) {
   constexpr double kShift = 0x1.8p52, kPerLog2 = 1.4426950408889634;
   constexpr double kLog2High = 0x1.62e42fefa3800p-1, kLog2Low = 0x1.ef35793c76730p-45;
   x = x < -708.0 ? -708.0 : x;
@@ -38,7 +40,7 @@ inline double exp_negative(double x) {
 }
 
 // exp(x), 1 / exp(-708) beyond 708.
-inline double exp_any(double x) {
+FASTSUM_HD inline double exp_any(double x) {
   const double e = exp_negative(x > 0 ? -x : x);
   return x > 0 ? 1.0 / e : e;
 }
@@ -47,7 +49,7 @@ inline double exp_any(double x) {
 //
 // 2 atanh(s), s = f / (2 + f), for f = e, or for f = (e - 1) / 2 plus log 2 where 1 + e > sqrt(2):
 // |s| <= 0.172, and the series to s^21 (error s^22 / 23 < 1e-18).
-inline double log1p_unit(double e) {
+FASTSUM_HD inline double log1p_unit(double e) {
   constexpr double kLog2 = 0.6931471805599453, kRoot = 0.41421356237309503;
   const bool large = e > kRoot;
   const double f = large ? 0.5 * (e - 1.0) : e, s = f / (2.0 + f), q = s * s;

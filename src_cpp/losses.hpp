@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "elementary.hpp"
+#include "portable.hpp"
 #include "types.hpp"
 
 #ifndef FASTSUM_LEVEL
@@ -32,18 +33,18 @@ struct LossOps {
 };
 
 // x log x, continued by 0 at 0; +inf below 0.
-inline double xlogx(double x) { return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 : HUGE_VAL); }
+FASTSUM_HD inline double xlogx(double x) { return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 : HUGE_VAL); }
 
 // l(z) = (z - y)^2 / 2 ;  l*(u) = u^2 / 2 + u y
 struct Squared {
   static constexpr bool kCoupled = false;
-  static double curvature(double) { return 1.0; }
-  static double value(const double* z, double y, int64_t, double) {
+  FASTSUM_HD static double curvature(double) { return 1.0; }
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double) {
     return 0.5 * (*z - y) * (*z - y);
   }
-  static void derivative(const double* z, double y, int64_t, double, double* u) { *u = *z - y; }
-  static void second(const double*, double, int64_t, double, double* h) { *h = 1.0; }
-  static double conjugate(const double* u, double y, int64_t, double) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) { *u = *z - y; }
+  FASTSUM_HD static void second(const double*, double, int64_t, double, double* h) { *h = 1.0; }
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     return *u * (0.5 * *u + y);
   }
 };
@@ -51,22 +52,22 @@ struct Squared {
 // l(z) = log(1 + exp(-y z)), y in {-1, 1} ;  l*(u) = a log a + (1 - a) log(1 - a), a = -y u
 struct Logistic {
   static constexpr bool kCoupled = false;
-  static double curvature(double) { return 0.25; }
+  FASTSUM_HD static double curvature(double) { return 0.25; }
   // All three share e = exp(-|z|), which never overflows.
-  static double value(const double* z, double y, int64_t, double) {
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double) {
     const double m = y * *z;
     return (m > 0 ? 0.0 : -m) + log1p_unit(exp_negative(-std::fabs(m)));
   }
-  static void derivative(const double* z, double y, int64_t, double, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) {
     const double m = y * *z;
     const double e = exp_negative(-std::fabs(m));
     *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
   }
-  static void second(const double* z, double, int64_t, double, double* h) {
+  FASTSUM_HD static void second(const double* z, double, int64_t, double, double* h) {
     const double e = exp_negative(-std::fabs(*z));
     *h = e / ((1.0 + e) * (1.0 + e));
   }
-  static double conjugate(const double* u, double y, int64_t, double) {
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return xlogx(a) + xlogx(1.0 - a);
   }
@@ -75,22 +76,22 @@ struct Logistic {
 // l(z) = log sum_c exp(z_c) - z_y, y in {0, ..., C - 1} ;  l*(u) = sum_c p_c log p_c, p = u + e_y
 struct Multinomial {
   static constexpr bool kCoupled = true;
-  static double curvature(double) { return 0.5; }
-  static double largest(const double* z, int64_t C) {
+  FASTSUM_HD static double curvature(double) { return 0.5; }
+  FASTSUM_HD static double largest(const double* z, int64_t C) {
     double top = z[0];
     for (int64_t c = 1; c < C; ++c) top = z[c] > top ? z[c] : top;
     return top;
   }
-  static double value(const double* z, double y, int64_t C, double) {
+  FASTSUM_HD static double value(const double* z, double y, int64_t C, double) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += std::exp(z[c] - top);
     return std::log(sum) + (top - z[static_cast<int64_t>(y)]);
   }
-  static void derivative(const double* z, double y, int64_t C, double p, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t C, double p, double* u) {
     value_and_derivative(z, y, C, p, u);
   }
-  static double value_and_derivative(const double* z, double y, int64_t C, double, double* u) {
+  FASTSUM_HD static double value_and_derivative(const double* z, double y, int64_t C, double, double* u) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += (u[c] = std::exp(z[c] - top));
@@ -102,7 +103,7 @@ struct Multinomial {
     u[label] = -others;
     return std::log(sum) + (top - z[label]);
   }
-  static void second(const double* z, double, int64_t C, double, double* h) {
+  FASTSUM_HD static void second(const double* z, double, int64_t C, double, double* h) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += (h[c * C + c] = std::exp(z[c] - top));
@@ -111,7 +112,7 @@ struct Multinomial {
       for (int64_t b = 0; b < a; ++b) h[a * C + b] = h[b * C + a] = -h[a * C + a] * h[b * C + b];
     for (int64_t c = 0; c < C; ++c) h[c * C + c] *= 1.0 - h[c * C + c];
   }
-  static double conjugate(const double* u, double y, int64_t C, double) {
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t C, double) {
     const int64_t label = static_cast<int64_t>(y);
     double sum = 0, others = 0;
     for (int64_t c = 0; c < C; ++c) {
@@ -126,19 +127,19 @@ struct Multinomial {
 // l(z) = max(0, 1 - y z)^2, y in {-1, 1} ;  l*(u) = a^2 / 4 - a, a = -y u >= 0
 struct SquaredHinge {
   static constexpr bool kCoupled = false;
-  static double curvature(double) { return 2.0; }
-  static double value(const double* z, double y, int64_t, double) {
+  FASTSUM_HD static double curvature(double) { return 2.0; }
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double) {
     const double m = 1.0 - y * *z;
     return m > 0 ? m * m : 0.0;
   }
-  static void derivative(const double* z, double y, int64_t, double, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) {
     const double m = 1.0 - y * *z;
     *u = m > 0 ? -2.0 * y * m : 0.0;
   }
-  static void second(const double* z, double y, int64_t, double, double* h) {
+  FASTSUM_HD static void second(const double* z, double y, int64_t, double, double* h) {
     *h = y * *z < 1.0 ? 2.0 : 0.0;
   }
-  static double conjugate(const double* u, double y, int64_t, double) {
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return a >= 0 ? a * (0.25 * a - 1.0) : HUGE_VAL;
   }
@@ -147,19 +148,19 @@ struct SquaredHinge {
 // l(z) = r^2 / 2 if |r| <= p, else p (|r| - p / 2), r = z - y ;  l*(u) = u^2 / 2 + u y, |u| <= p
 struct Huber {
   static constexpr bool kCoupled = false;
-  static double curvature(double) { return 1.0; }
-  static double value(const double* z, double y, int64_t, double p) {
+  FASTSUM_HD static double curvature(double) { return 1.0; }
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double p) {
     const double r = std::fabs(*z - y);
     return r <= p ? 0.5 * r * r : p * (r - 0.5 * p);
   }
-  static void derivative(const double* z, double y, int64_t, double p, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double p, double* u) {
     const double r = *z - y;
     *u = r > p ? p : (r < -p ? -p : r);
   }
-  static void second(const double* z, double y, int64_t, double p, double* h) {
+  FASTSUM_HD static void second(const double* z, double y, int64_t, double p, double* h) {
     *h = std::fabs(*z - y) <= p ? 1.0 : 0.0;
   }
-  static double conjugate(const double* u, double y, int64_t, double p) {
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double p) {
     return std::fabs(*u) <= p ? *u * (0.5 * *u + y) : HUGE_VAL;
   }
 };
@@ -169,22 +170,22 @@ struct Huber {
 // t = |y| - sign(y) z, l*(u) = p a^2 / 2 - |y| a, a = -sign(y) u.
 struct SmoothedHinge {
   static constexpr bool kCoupled = false;
-  static double curvature(double p) { return 1.0 / p; }
-  static double sign(double y) { return y > 0 ? 1.0 : -1.0; }
-  static double short_of(double z, double y) { return sign(y) * y - sign(y) * z; }
-  static double value(const double* z, double y, int64_t, double p) {
+  FASTSUM_HD static double curvature(double p) { return 1.0 / p; }
+  FASTSUM_HD static double sign(double y) { return y > 0 ? 1.0 : -1.0; }
+  FASTSUM_HD static double short_of(double z, double y) { return sign(y) * y - sign(y) * z; }
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double p) {
     const double t = short_of(*z, y);
     return t <= 0 ? 0.0 : (t <= p ? 0.5 * t * (t / p) : t - 0.5 * p);
   }
-  static void derivative(const double* z, double y, int64_t, double p, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double p, double* u) {
     const double t = short_of(*z, y);
     *u = t <= 0 ? 0.0 : -sign(y) * (t <= p ? t / p : 1.0);
   }
-  static void second(const double* z, double y, int64_t, double p, double* h) {
+  FASTSUM_HD static void second(const double* z, double y, int64_t, double p, double* h) {
     const double t = short_of(*z, y);
     *h = t > 0 && t <= p ? 1.0 / p : 0.0;
   }
-  static double conjugate(const double* u, double y, int64_t, double p) {
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double p) {
     const double a = -sign(y) * *u;
     return a >= 0 && a <= 1 ? a * (0.5 * p * a - sign(y) * y) : HUGE_VAL;
   }
@@ -193,16 +194,16 @@ struct SmoothedHinge {
 // l(z) = max(0, 1 - y z), y in {-1, 1} ;  l*(u) = -a, a = -y u in [0, 1]. At its kink l' is 0 here.
 struct Hinge {
   static constexpr bool kCoupled = false;
-  static double curvature(double) { return HUGE_VAL; }
-  static double value(const double* z, double y, int64_t, double) {
+  FASTSUM_HD static double curvature(double) { return HUGE_VAL; }
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double) {
     const double t = 1.0 - y * *z;
     return t > 0 ? t : 0.0;
   }
-  static void derivative(const double* z, double y, int64_t, double, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) {
     *u = 1.0 - y * *z > 0 ? -y : 0.0;
   }
-  static void second(const double*, double, int64_t, double, double* h) { *h = 0.0; }
-  static double conjugate(const double* u, double y, int64_t, double) {
+  FASTSUM_HD static void second(const double*, double, int64_t, double, double* h) { *h = 0.0; }
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return a >= 0 && a <= 1 ? -a : HUGE_VAL;
   }
@@ -211,9 +212,9 @@ struct Hinge {
 // l(z) = e^z - y z + y log y - y, y >= 0 ;  l*(u) = m log m - y log y - u, m = u + y >= 0
 struct Poisson {
   static constexpr bool kCoupled = false;
-  static double curvature(double) { return HUGE_VAL; }
+  FASTSUM_HD static double curvature(double) { return HUGE_VAL; }
   // e^r - 1 - r, which cancels near 0: there the Taylor series to r^14 (error 2^-15 / 15! < 3e-17).
-  static double excess(double r) {
+  FASTSUM_HD static double excess(double r) {
     constexpr double kNear = 0.5;
     const double x = r > kNear ? kNear : (r < -kNear ? -kNear : r);
     double p = 1.0 / 87178291200.0;
@@ -231,14 +232,14 @@ struct Poisson {
     p = p * x + 0.5;
     return x == r ? p * r * r : (exp_any(r) - 1.0) - r;
   }
-  static double value(const double* z, double y, int64_t, double) {
+  FASTSUM_HD static double value(const double* z, double y, int64_t, double) {
     return y > 0 ? y * excess(*z - std::log(y)) : exp_any(*z);
   }
-  static void derivative(const double* z, double y, int64_t, double, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) {
     *u = exp_any(*z) - y;
   }
-  static void second(const double* z, double, int64_t, double, double* h) { *h = exp_any(*z); }
-  static double conjugate(const double* u, double y, int64_t, double) {
+  FASTSUM_HD static void second(const double* z, double, int64_t, double, double* h) { *h = exp_any(*z); }
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double m = *u + y;
     if (!(m > 0) || !(y > 0)) return xlogx(m) - xlogx(y) - *u;
     return m * std::log1p(*u / y) + *u * (std::log(y) - 1.0);
@@ -249,26 +250,26 @@ struct Poisson {
 // l*(u) = ||u||^2 / 2. Coupled by the penalty alone.
 struct SquaredRows {
   static constexpr bool kCoupled = true;
-  static double curvature(double) { return 1.0; }
-  static double value(const double* z, double, int64_t C, double) {
+  FASTSUM_HD static double curvature(double) { return 1.0; }
+  FASTSUM_HD static double value(const double* z, double, int64_t C, double) {
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += z[c] * z[c];
     return 0.5 * sum;
   }
-  static void derivative(const double* z, double, int64_t C, double, double* u) {
+  FASTSUM_HD static void derivative(const double* z, double, int64_t C, double, double* u) {
     for (int64_t c = 0; c < C; ++c) u[c] = z[c];
   }
-  static void second(const double*, double, int64_t C, double, double* h) {
+  FASTSUM_HD static void second(const double*, double, int64_t C, double, double* h) {
     for (int64_t e = 0; e < C * C; ++e) h[e] = e % (C + 1) == 0 ? 1.0 : 0.0;
   }
-  static double conjugate(const double* u, double y, int64_t C, double p) {
+  FASTSUM_HD static double conjugate(const double* u, double y, int64_t C, double p) {
     return value(u, y, C, p);
   }
 };
 
 // Both at once, by the loss's own function if it has work to share.
 template <class Loss>
-double value_and_derivative(const double* z, double y, int64_t C, double p, double* u) {
+FASTSUM_HD double value_and_derivative(const double* z, double y, int64_t C, double p, double* u) {
   if constexpr (requires { Loss::value_and_derivative(z, y, C, p, u); }) {
     return Loss::value_and_derivative(z, y, C, p, u);
   } else {

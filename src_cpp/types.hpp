@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "portable.hpp"
+
 namespace fastsum {
 
 // What a kernel returns. fastsum/_core turns anything but kOk into one exception.
@@ -45,7 +47,7 @@ struct Targets {
   int32_t kind;
 
   // Inlined: a copy of its own would be one for all CPU levels (tests/cpp/check_symbols.py).
-  [[gnu::always_inline]] double at(int64_t row, int64_t problem) const {
+  [[gnu::always_inline]] FASTSUM_HD double at(int64_t row, int64_t problem) const {
     switch (kind) {
       case kOneVsRest:
         return y[row] == static_cast<double>(problem) ? 1.0 : -1.0;
@@ -68,7 +70,7 @@ struct Columns {
   const double* offset;         // o, (n_rows, K); null means 0
 
   // z_k <- z_k + o_ik, where the margins x_i' w + b of a row become what its loss is taken at.
-  [[gnu::always_inline]] void add_offset(int64_t row, double* z) const {
+  [[gnu::always_inline]] FASTSUM_HD void add_offset(int64_t row, double* z) const {
     if (!offset) return;
     const int64_t K = n_problems * n_outputs;
     for (int64_t k = 0; k < K; ++k) z[k] += offset[row * K + k];

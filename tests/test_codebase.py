@@ -23,12 +23,12 @@ LAYERS = [
     {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
     {"solvers"},
     {"prepare"},
-    {"problem", "problem_parts", "certificate", "margin_size", "free_columns"}
+    {"problem", "problem_parts", "certificate", "margin_size", "free_columns", "passes"}
     | {"sampling", "null_model"},
-    {"losses", "penalties", "columns", "data", "store", "backend", "result", "datasets"}
+    {"losses", "penalties", "columns", "data", "store", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
-    {"row_source"},
-    {"threads", "files"},
+    {"row_source", "device"},
+    {"threads", "files", "backend"},
     {"_core"},
 ]
 LEVEL = {name: len(LAYERS) - depth for depth, names in enumerate(LAYERS) for name in names}
@@ -38,12 +38,13 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
-    "certificate": {"problem", "margin_size", "free_columns"},  # what is certified
+    "certificate": {"problem", "margin_size", "free_columns", "passes"},  # what is certified
     "free_columns": {"problem"},  # whose columns they are
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
     "model_selection": {"linear_model"},  # whose fits it makes together
     "null_model": {"problem", "certificate"},  # which it certifies
+    "passes": {"problem"},  # which they go over
     "plot": {"model_selection"},  # whose results it reads
     "problem": {"problem_parts"},  # what it checks
     "sampling": {"problem"},  # what is sampled
@@ -132,8 +133,10 @@ SOLVER_LAYERS = [
     {"many"},
     {"_resumable"},
     {"_minimize", "_path", "_memory", "stream"},
+    {"_placement"},
     {"_rounds"},
     {"_registry"},
+    {"device_auto"},
     {"auto", "accelerated", "full_gradient", "preconditioned", "stochastic"},
     {"variance_reduced", "dual"},  # which accelerated methods may wrap
     {"phases", "_driver"},

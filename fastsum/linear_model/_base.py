@@ -14,6 +14,7 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastsum.backend import DEVICES
 from fastsum.data import Rows, as_rows
 from fastsum.problem import Problem
 from fastsum.problem_parts import check_offset
@@ -35,6 +36,7 @@ SHARED_CONSTRAINTS: Constraints = {
     "tol": [NON_NEGATIVE],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
     "n_jobs": [None, Integral],
+    "device": [StrOptions(set(DEVICES))],
     "random_state": ["random_state"],
     "warm_start": ["boolean"],
     "verbose": ["verbose"],
@@ -170,6 +172,7 @@ class FiniteSumEstimator(BaseEstimator):
             sampling=getattr(self, "sampling", "auto"),
             init=self._init(problem),
             n_jobs=self.n_jobs,
+            device=self.device,
             random_state=self.random_state,
             verbose=int(self.verbose),
             keep_state=bool(self.warm_start),

@@ -47,6 +47,9 @@ PARAMETERS = {
     "n_jobs": """n_jobs : int, default=None
     Most threads of full passes inside one fit and of predictions; small data get fewer. None is 1
     or the joblib context, -1 all CPUs.""",
+    "device": """device : {"auto", "cpu", "cuda"}, default="auto"
+    Where full passes are made: "auto" is the CUDA device that X lies on, else the CPU, or a device
+    where one can be used and X is dense and large. "cuda" is an error where there is none.""",
     "random_state": """random_state : int, RandomState instance or None, default=None
     Seed of the order of the rows; None is a fixed seed, so that equal fits give equal models.""",
     "solver": """solver : str, default="auto"

@@ -43,6 +43,7 @@ class SolverClassifier(StreamingClassifier):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         self.loss = loss
         self.alpha = alpha
@@ -61,6 +62,7 @@ class SolverClassifier(StreamingClassifier):
         self.penalty_factor = penalty_factor
         self.lower = lower
         self.upper = upper
+        self.device = device
 
 
 class SolverRegressor(StreamingRegressor):
@@ -91,6 +93,7 @@ class SolverRegressor(StreamingRegressor):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         self.loss = loss
         self.alpha = alpha
@@ -108,6 +111,7 @@ class SolverRegressor(StreamingRegressor):
         self.penalty_factor = penalty_factor
         self.lower = lower
         self.upper = upper
+        self.device = device
 
     def _loss_name(self) -> str:
         return str(self.loss)

@@ -155,6 +155,7 @@ def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Resul
         tol=head.tol,
         max_iter=1000 if head.max_iter is None else head.max_iter,
         n_jobs=n_jobs if head.n_jobs is None else head.n_jobs,
+        device=head.device,
         random_state=head.random_state,
         verbose=int(head.verbose),
         memory_budget=getattr(head, "memory_budget", None),

@@ -47,6 +47,7 @@ class SAGAClassifier(SolverClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -101,6 +102,7 @@ class SVRGClassifier(SolverClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -162,6 +164,7 @@ class LogisticRegression(LinearClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -222,6 +225,7 @@ class LogisticRegression(LinearClassifier):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         self.penalty = penalty
         self.C = C
@@ -240,6 +244,7 @@ class LogisticRegression(LinearClassifier):
         self.penalty_factor = penalty_factor
         self.lower = lower
         self.upper = upper
+        self.device = device
 
     def _loss_name(self) -> str:
         check_is_fitted(self, "classes_")

@@ -65,6 +65,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         the same in the whole of the data, as in scikit-learn's class.
     <p:n_jobs>
     <p:verbose>
+    <p:device>
     refit : bool, default=True
         True fits all rows at the chosen point; False takes the mean of the coefficients of the
         folds, each at its best point (or at the one point that "one_standard_error" chooses).
@@ -154,6 +155,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         use_legacy_attributes: Any = False,
         selection_rule: str = "best",
         memory_budget: float | None = None,
+        device: str = "auto",
     ):
         self.Cs = Cs
         self.l1_ratios = l1_ratios
@@ -174,6 +176,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.use_legacy_attributes = use_legacy_attributes
         self.selection_rule = selection_rule
         self.memory_budget = memory_budget
+        self.device = device
 
     def _strengths(self, total_weight: float) -> tuple[float, float]:
         return 1.0 / (self.C_ * total_weight), self.l1_ratio_

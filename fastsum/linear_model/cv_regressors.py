@@ -159,6 +159,7 @@ class LassoCV(SquaredErrorCV):
     <p:solver>
     <p:selection_rule>
     <p:memory_budget>
+    <p:device>
 
     Attributes
     ----------
@@ -207,6 +208,7 @@ class LassoCV(SquaredErrorCV):
         solver: str = "auto",
         selection_rule: str = "best",
         memory_budget: float | None = None,
+        device: str = "auto",
     ):
         self.eps = eps
         self.alphas = alphas
@@ -224,6 +226,7 @@ class LassoCV(SquaredErrorCV):
         self.solver = solver
         self.selection_rule = selection_rule
         self.memory_budget = memory_budget
+        self.device = device
 
 
 @documented
@@ -253,6 +256,7 @@ class ElasticNetCV(SquaredErrorCV):
     <p:solver>
     <p:selection_rule>
     <p:memory_budget>
+    <p:device>
 
     Attributes
     ----------
@@ -309,6 +313,7 @@ class ElasticNetCV(SquaredErrorCV):
         solver: str = "auto",
         selection_rule: str = "best",
         memory_budget: float | None = None,
+        device: str = "auto",
     ):
         self.l1_ratio = l1_ratio
         self.eps = eps
@@ -327,3 +332,4 @@ class ElasticNetCV(SquaredErrorCV):
         self.solver = solver
         self.selection_rule = selection_rule
         self.memory_budget = memory_budget
+        self.device = device

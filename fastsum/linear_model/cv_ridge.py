@@ -71,6 +71,7 @@ class RidgeCV(CrossValidated, Ridge):
     <p:verbose>
     <p:selection_rule>
     <p:memory_budget>
+    <p:device>
 
     Attributes
     ----------
@@ -132,6 +133,7 @@ class RidgeCV(CrossValidated, Ridge):
         verbose: int = 0,
         selection_rule: str = "best",
         memory_budget: float | None = None,
+        device: str = "auto",
     ):
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -148,6 +150,7 @@ class RidgeCV(CrossValidated, Ridge):
         self.verbose = verbose
         self.selection_rule = selection_rule
         self.memory_budget = memory_budget
+        self.device = device
 
     def _strengths(self, total_weight: float) -> tuple[Any, Any]:
         return self.alpha_ / total_weight, 0.0

@@ -38,6 +38,7 @@ class FiniteSumClassifier(SolverClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -90,6 +91,7 @@ class FiniteSumClassifier(SolverClassifier):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         super().__init__(
             loss,
@@ -101,6 +103,7 @@ class FiniteSumClassifier(SolverClassifier):
             max_iter=max_iter,
             class_weight=class_weight,
             n_jobs=n_jobs,
+            device=device,
             random_state=random_state,
             warm_start=warm_start,
             verbose=verbose,
@@ -138,6 +141,7 @@ class FiniteSumRegressor(SolverRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -190,6 +194,7 @@ class FiniteSumRegressor(SolverRegressor):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         super().__init__(
             loss,
@@ -200,6 +205,7 @@ class FiniteSumRegressor(SolverRegressor):
             tol=tol,
             max_iter=max_iter,
             n_jobs=n_jobs,
+            device=device,
             random_state=random_state,
             warm_start=warm_start,
             verbose=verbose,

@@ -68,6 +68,7 @@ class HuberRegressor(LinearRegressor):
     <p:random_state>
     <p:n_jobs>
     <p:verbose>
+    <p:device>
 
     Attributes
     ----------
@@ -132,6 +133,7 @@ class HuberRegressor(LinearRegressor):
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        device: str = "auto",
     ):
         self.epsilon = epsilon
         self.max_iter = max_iter
@@ -143,6 +145,7 @@ class HuberRegressor(LinearRegressor):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.device = device
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -269,6 +272,7 @@ class _Search:
                 sampling="auto",
                 init=start,
                 n_jobs=model.n_jobs,
+                device=model.device,
                 random_state=model.random_state,
                 verbose=int(model.verbose),
                 keep_state=False,

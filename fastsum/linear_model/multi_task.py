@@ -78,6 +78,7 @@ class MultiTaskElasticNet(MultiTaskFace):
     <p:solver>
     <p:n_jobs>
     <p:verbose>
+    <p:device>
 
     Attributes
     ----------
@@ -128,6 +129,7 @@ class MultiTaskElasticNet(MultiTaskFace):
         solver: str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        device: str = "auto",
     ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -141,6 +143,7 @@ class MultiTaskElasticNet(MultiTaskFace):
         self.solver = solver
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.device = device
 
 
 @documented
@@ -165,6 +168,7 @@ class MultiTaskLasso(MultiTaskFace):
     <p:solver>
     <p:n_jobs>
     <p:verbose>
+    <p:device>
 
     Attributes
     ----------
@@ -209,6 +213,7 @@ class MultiTaskLasso(MultiTaskFace):
         solver: str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        device: str = "auto",
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -221,6 +226,7 @@ class MultiTaskLasso(MultiTaskFace):
         self.solver = solver
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.device = device
 
     def _strengths(self, total_weight: float) -> tuple[float, float]:
         return self.alpha, 1.0

@@ -29,6 +29,7 @@ class SDCAClassifier(SolverClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -74,6 +75,7 @@ class SDCARegressor(SolverRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -119,6 +121,7 @@ class SAGClassifier(SolverClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -164,6 +167,7 @@ class SAGRegressor(SolverRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -209,6 +213,7 @@ class KatyushaClassifier(SolverClassifier):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -254,6 +259,7 @@ class KatyushaRegressor(SolverRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------

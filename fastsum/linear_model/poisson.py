@@ -38,6 +38,7 @@ class PoissonRegressor(LinearRegressor):
     <p:verbose>
     <p:random_state>
     <p:n_jobs>
+    <p:device>
 
     Attributes
     ----------
@@ -84,6 +85,7 @@ class PoissonRegressor(LinearRegressor):
         verbose: int = 0,
         random_state: Any = None,
         n_jobs: int | None = None,
+        device: str = "auto",
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -94,6 +96,7 @@ class PoissonRegressor(LinearRegressor):
         self.verbose = verbose
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.device = device
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

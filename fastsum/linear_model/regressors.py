@@ -38,6 +38,7 @@ class SAGARegressor(SolverRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -91,6 +92,7 @@ class SVRGRegressor(SolverRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -149,6 +151,7 @@ class Lasso(CoordinateDescentFace):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -189,6 +192,7 @@ class Lasso(CoordinateDescentFace):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -206,6 +210,7 @@ class Lasso(CoordinateDescentFace):
         self.penalty_factor = penalty_factor
         self.lower = lower
         self.upper = upper
+        self.device = device
 
     _parameter_constraints: ClassVar[Constraints] = {
         name: kinds
@@ -245,6 +250,7 @@ class ElasticNet(CoordinateDescentFace):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -286,6 +292,7 @@ class ElasticNet(CoordinateDescentFace):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -304,3 +311,4 @@ class ElasticNet(CoordinateDescentFace):
         self.penalty_factor = penalty_factor
         self.lower = lower
         self.upper = upper
+        self.device = device

@@ -47,6 +47,7 @@ class Ridge(LinearRegressor):
     <p:penalty_factor>
     <p:lower>
     <p:upper>
+    <p:device>
 
     Attributes
     ----------
@@ -96,6 +97,7 @@ class Ridge(LinearRegressor):
         penalty_factor: npt.ArrayLike | None = None,
         lower: npt.ArrayLike | None = None,
         upper: npt.ArrayLike | None = None,
+        device: str = "auto",
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -111,6 +113,7 @@ class Ridge(LinearRegressor):
         self.penalty_factor = penalty_factor
         self.lower = lower
         self.upper = upper
+        self.device = device
 
     def _strengths(self, total_weight: float) -> tuple[Any, Any]:
         alpha = np.asarray(self.alpha, dtype=np.float64)

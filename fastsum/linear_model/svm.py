@@ -45,6 +45,7 @@ class LinearSVC(LinearClassifier):
     <p:solver>
     <p:warm_start>
     <p:n_jobs>
+    <p:device>
 
     Attributes
     ----------
@@ -105,6 +106,7 @@ class LinearSVC(LinearClassifier):
         solver: str = "auto",
         warm_start: bool = False,
         n_jobs: int | None = None,
+        device: str = "auto",
     ):
         self.penalty = penalty
         self.loss = loss
@@ -121,6 +123,7 @@ class LinearSVC(LinearClassifier):
         self.solver = solver
         self.warm_start = warm_start
         self.n_jobs = n_jobs
+        self.device = device
 
     def _strengths(self, total_weight: float) -> tuple[float, float]:
         return 1.0 / (self.C * total_weight), float(self.penalty == "l1")

@@ -51,12 +51,15 @@ class Method(ABC):
     options: ClassVar[Mapping[str, object]] = {}  # settings of its own and their defaults
 
     serves_rows: ClassVar[bool] = False  # whether its own steps serve a penalty of rows
+    serves_device: ClassVar[bool] = False  # and rows on a device; neither is inherited
 
     @classmethod
     def lacking(cls, problem: Problem) -> str:
         """`missing`, and what every method that does not say otherwise lacks."""
         if problem.penalty.rows and not vars(cls).get("serves_rows", False):
             return "its penalty is of rows of coefficients (group='rows')"
+        if problem.on_device and not vars(cls).get("serves_device", False):
+            return "its steps are made by the CPU, and the rows lie on a CUDA device"
         return cls.missing(problem)
 
     @abstractmethod

@@ -20,6 +20,7 @@ from fastsum.sampling import check_kind
 from fastsum.solvers._driver import SETTLED, Run, plain
 from fastsum.solvers._extrapolation import DEPTH
 from fastsum.solvers._method import Method
+from fastsum.solvers._placement import placed
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._registry import SOLVERS, resolve_solver
 from fastsum.solvers._rounds import Rounds
@@ -50,6 +51,7 @@ def minimize(
     sampling: str = "auto",
     init: Init = None,
     n_jobs: int | None = None,
+    device: str = "auto",
     random_state: int | np.random.RandomState | None = None,
     callback: Callback | None = None,
     refine: bool = False,
@@ -83,6 +85,10 @@ def minimize(
         proven about the optimum. Any other init gives the coefficients only.
     n_jobs : int, default=None
         Threads of the full passes; None is 1 or the joblib context, -1 all CPUs.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+        Where full passes are made. "auto" is the CUDA device that X lies on; else the CPU, or a
+        device where one can be used and X is dense and large. "cuda" copies a dense X to the device,
+        or streams it where it does not fit, and is an error where there is none.
     random_state : int, RandomState instance or None, default=None
         Seed of the row order; None is a fixed seed, so that equal calls give equal results.
     callback : callable, default=None
@@ -104,9 +110,11 @@ def minimize(
     Raises
     ------
     ValueError
-        If an argument is out of range or the solver cannot serve the problem.
+        If an argument is out of range or the solver or the device cannot serve the problem.
+    RuntimeError
+        If device="cuda" cannot be used; says why.
     MemoryError
-        If the solver's tables do not fit in memory.
+        If the solver's tables do not fit in memory, or X not in that of the device.
 
     Warns
     -----
@@ -138,6 +146,7 @@ def minimize(
         sampling=sampling,
         init=init,
         n_jobs=n_jobs,
+        device=device,
         random_state=random_state,
         callback=callback,
         refine=refine,
@@ -157,6 +166,7 @@ def solve(
     sampling: str,
     init: Init,
     n_jobs: int | None,
+    device: str = "auto",
     random_state: int | np.random.RandomState | None,
     callback: Callback | None = None,
     refine: bool = True,
@@ -167,6 +177,7 @@ def solve(
     """`minimize`; keep_state=False spares the fingerprint of data that will not be continued."""
     check_settings(tol=tol, max_iter=max_iter, max_time=max_time, step_size=step_size)
     check_kind(sampling)
+    problem = placed(problem, device)
     n_threads = useful_threads(resolve_n_threads(n_jobs), problem.rows.nnz * problem.K)
     kind = resolve_solver(solver, problem)
     own = check_options(kind, solver_options)
@@ -191,7 +202,8 @@ def solve(
                 "step: leave it at 'auto'"
             )
         options = {"sampling": sampling, "step_size": step_size, "n_threads": n_threads, **own}
-        refine = refine or solver not in SOLVERS  # a method that "auto" leaves the problem to
+        # a method that "auto" leaves the problem to; Newton steps look into the rows
+        refine = (refine or solver not in SOLVERS) and not problem.on_device
         run = method_run(problem, kind, options, tol, init, seed_of(random_state), refine)
     size = problem.rows.nnz * problem.K
     with ProgressBar(verbose, kind.name, max_iter) as bar, blas_threads(1, size):
@@ -268,6 +280,7 @@ def result_of(
         if run.best is not None:
             _, W, certificate = run.best
     W = run.prepared.to_user(W)
+    keep_state = keep_state and not problem.on_device  # a state lies where the rows do
     if keep_state and state:
         state["weights"] = W
         seal(state, problem, run.method.name, run.certifier.dual)

@@ -13,6 +13,7 @@ from fastsum.solvers import (
 )
 from fastsum.solvers._method import Method, fits, table_bytes
 from fastsum.solvers.auto import Auto
+from fastsum.solvers.device_auto import DeviceAuto
 
 GROUPS = (variance_reduced, accelerated, dual, full_gradient, stochastic, preconditioned)
 SOLVERS: dict[str, type[Method]] = {m.name: m for group in GROUPS for m in group.METHODS}
@@ -31,15 +32,24 @@ def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
     if name not in SOLVER_NAMES:
         raise ValueError(f"solver={name!r} is unknown; choose one of {list(SOLVER_NAMES)}")
     if name == Auto.name:
-        if Auto.serves(problem):
-            return Auto
-        name = "saga" if fits(table_bytes(problem), 0.25) else "svrg"
+        kind = _auto(problem)
+        if kind.serves(problem):
+            return kind
+        if problem.on_device:
+            name = "fista" if problem.l1.any() or problem.penalty.bounded else "lbfgs"
+        else:
+            name = "saga" if fits(table_bytes(problem), 0.25) else "svrg"
     method = SOLVERS[name]
     missing = method.lacking(problem)
     if missing:
-        able = [Auto.name] if Auto.serves(problem) else []
+        able = [Auto.name] if _auto(problem).serves(problem) else []
         able += [n for n, other in SOLVERS.items() if not other.lacking(problem)]
         raise ValueError(
             f"solver={method.name!r} cannot serve this problem: {missing}. Solvers that can: {able}"
         )
     return method
+
+
+def _auto(problem: Problem) -> type[Auto]:
+    """The phases of "auto" where the rows lie."""
+    return DeviceAuto if problem.on_device else Auto

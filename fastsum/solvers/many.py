@@ -23,6 +23,7 @@ from fastsum.result import Result, Status
 from fastsum.solvers._memory import Footprint
 from fastsum.solvers._minimize import check_settings, result_of, seed_of, solve
 from fastsum.solvers._path import PenaltyPath
+from fastsum.solvers._placement import placed_together
 from fastsum.solvers._progress import Progress
 from fastsum.solvers._registry import resolve_solver
 from fastsum.solvers._warm_start import Init
@@ -40,6 +41,7 @@ def solve_many(
     tol: float = 1e-4,
     max_iter: int = 1000,
     n_jobs: int | None = None,
+    device: str = "auto",
     random_state: Any = None,
     verbose: int = 0,
     memory_budget: float | None = None,
@@ -55,8 +57,8 @@ def solve_many(
     problems : sequence of Problem
         Of the same rows, labels, loss and columns: made by `Problem.with_weights` and
         `Problem.with_penalty`. A fold is a weight of 0 on the rows held out.
-    solver, tol, max_iter, n_jobs, random_state :
-        As in `minimize`, for each problem.
+    solver, tol, max_iter, n_jobs, device, random_state :
+        As in `minimize`, for each problem; the rows are copied to a device once.
     verbose : int, default=0
         1 shows what memory the run takes, about, and a progress bar over the problems.
     memory_budget : float, default=None
@@ -84,10 +86,11 @@ def solve_many(
     own = problems[0].penalty.own
     if any(p.penalty.own is not own and not _same_own(p.penalty.own, own) for p in problems):
         raise ValueError("penalty_factor, lower and upper must be the same for all problems")
+    problems = placed_together(problems, device)
     kind, seed = resolve_solver(solver, problems[0]), seed_of(random_state)
     results: dict[int, Result] = {}
     with tqdm(total=len(problems), desc="problems", disable=not verbose) as bar:
-        if issubclass(kind, Auto) and max_iter > 0:
+        if issubclass(kind, Auto) and max_iter > 0 and not problems[0].on_device:
             side_by_side = _SideBySide(
                 problems, tol, max_iter, resolve_n_threads(n_jobs), seed, memory_budget
             )

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from fastsum.passes import RowArray
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
 from fastsum.solvers._full_pass import FloatArray, FullPass
@@ -35,11 +36,9 @@ class FullGradientMethod(Method):
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         self.problem, self.step_size = problem, step_size
         self.full = FullPass(problem, n_threads)
-        norms = problem.rows.squared_norms(n_threads)
-        size = float(np.average(norms, weights=problem.sample_weight))
+        size = self.full.passes.mean_square()
         if problem.fit_intercept:
-            mean = self.full.gradient(np.ones((problem.rows.n_rows, 1)))
-            size = max(size - float((mean**2).sum()), ROUNDING * size)
+            size = max(size - float((self.full.passes.mean() ** 2).sum()), ROUNDING * size)
         top = problem.loss.curvature * size
         self.top = top if top > SMALLEST else 1.0
 
@@ -57,7 +56,7 @@ class FullGradientMethod(Method):
         """Starts anew from the new point."""
         state["unseen"] = 1
 
-    def look(self, W: Weights, z: FloatArray) -> FloatArray:
+    def look(self, W: Weights, z: RowArray) -> RowArray:
         """Sets the best intercept of W, whose margins without one are z; derivatives there."""
         _, u, b = self.full.best_losses(z, W[-1].astype(np.float64))
         W[-1] = b

@@ -26,6 +26,7 @@ class Fista(GradientDescent):
 
     name = "fista"
     serves_rows = True
+    serves_device = True
 
     def _momentum(self, state: State, W: Weights) -> FloatArray:
         mu, L, t = self.problem.penalty.mu, state["lipschitz"], state["momentum"]

@@ -87,7 +87,7 @@ class FrankWolfe(FullGradientMethod):
             shares = full.spread(x)
             at = (shares[:, None] * Z).sum(axis=0)
             value, u, best = full.best_losses(at, b)
-            G = np.array([full.mean(z * u) for z in Z])
+            G = np.array([full.mean(z, u) for z in Z])
             H = self._hessian(Z, full.curvature(at, best))
             quadratic = np.einsum("efb,fb->eb", inner, x)
             value = value + 0.5 * (quadratic * x).sum(axis=0) + (np.array(norms) * x).sum(axis=0)

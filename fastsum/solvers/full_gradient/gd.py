@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from fastsum.passes import RowArray
 from fastsum.problem import Problem
 from fastsum.solvers._full_pass import FloatArray
 from fastsum.solvers._method import State, Weights
@@ -34,6 +35,7 @@ class GradientDescent(FullGradientMethod):
 
     name: ClassVar[str] = "gd"
     serves_rows = True
+    serves_device = True
 
     def __init__(self, problem: Problem, *, sampling: str, step_size: float | None, n_threads: int):
         super().__init__(problem, sampling=sampling, step_size=step_size, n_threads=n_threads)
@@ -41,13 +43,12 @@ class GradientDescent(FullGradientMethod):
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """At rest."""
-        n, (_, K) = self.problem.rows.n_rows, W.shape
-        B = self.problem.columns.n_problems
+        K, B, array = W.shape[1], self.problem.columns.n_problems, self.full.passes.array
         return {
             **super().start(W, rng),
             "leading": W.copy(),
             "gradient": np.zeros((len(W) - 1, K)),
-            **{name: np.zeros((n, K)) for name in ("margins", "margins_leading", "slopes_leading")},
+            **{name: array() for name in ("margins", "margins_leading", "slopes_leading")},
             "lipschitz": np.full(B, self._least),
             "momentum": np.ones(B),
         }
@@ -97,7 +98,7 @@ class GradientDescent(FullGradientMethod):
         taken = np.ones(len(L), dtype=bool)
         if self.step_size is None:
             d = W[:-1].astype(np.float64) - y[:-1]
-            bend = full.mean((z - state["margins_leading"]) * (there - state["slopes_leading"]))
+            bend = full.mean(z - state["margins_leading"], there - state["slopes_leading"])
             curvature = bend / np.maximum(full.each((d**2).sum(axis=0)), TINY)
             taken = ~(curvature > L) | (L >= self.top)
             more = np.minimum(np.maximum(GROWTH * L, ABOVE * curvature), self.top)
@@ -106,15 +107,16 @@ class GradientDescent(FullGradientMethod):
             self._take(state, W, z, full.spread(taken))
 
     def _take(
-        self, state: State, W: Weights, z: FloatArray, columns: npt.NDArray[np.bool_]
+        self, state: State, W: Weights, z: RowArray, columns: npt.NDArray[np.bool_]
     ) -> None:
         """w <- w+, y and the gradient there."""
         beta = self._momentum(state, W)
         y = W + beta * (W - state["weights"])
         z_y = z + beta * (z - state["margins"])
-        new = {"leading": y, "margins_leading": z_y, "weights": W, "margins": z}
-        for name, values in new.items():
+        for name, values in {"leading": y, "weights": W}.items():
             state[name][:, columns] = values[:, columns]
+        for name, rows in {"margins_leading": z_y, "margins": z}.items():
+            self.full.passes.put(state[name], rows, columns)
         self._look_ahead(state)
 
     def _momentum(self, state: State, W: Weights) -> FloatArray:

@@ -32,6 +32,7 @@ class Lbfgs(FullGradientMethod):
 
     name: ClassVar[str] = "lbfgs"
     takes_step = False
+    serves_device = True
 
     @staticmethod
     def missing(problem: Problem) -> str:
@@ -42,10 +43,10 @@ class Lbfgs(FullGradientMethod):
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """No pairs."""
-        n, (size, K) = self.problem.rows.n_rows, W.shape
+        size, K = W.shape
         return {
             **super().start(W, rng),
-            "margins": np.zeros((n, K)),
+            "margins": self.full.passes.array(),
             "gradient": np.zeros((size - 1, K)),
             "pairs": np.zeros((2, MEMORY, size - 1, K)),
             "held": 0,
@@ -100,7 +101,7 @@ class Lbfgs(FullGradientMethod):
 
         def slope(a: FloatArray) -> FloatArray:
             _, u, _ = full.best_losses(z + full.spread(a) * z_p, b)
-            return full.mean(u * z_p) + w_p + a * p_p
+            return full.mean(u, z_p) + w_p + a * p_p
 
         low = np.zeros_like(w_p)
         at_low = first = slope(low)

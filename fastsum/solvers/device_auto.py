@@ -1,0 +1,61 @@
+"""solver="auto" for rows on a device: Newton steps with a stored Hessian, from the null model on.
+
+Epochs and samples are for data whose full passes are dear; on a device a pass takes milliseconds.
+Where the Hessian is too large, or outputs are coupled, the registry takes "lbfgs", or "fista" under
+an l1 part.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsum.certificate import Certifier
+from fastsum.prepare import Prepared, unprepared
+from fastsum.problem import Problem
+from fastsum.solvers.auto import Auto
+from fastsum.solvers.phases._phase import FloatArray, Phase
+from fastsum.solvers.phases.stored_newton import StoredNewton
+
+
+class DeviceAuto(Auto):
+    """One phase."""
+
+    def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
+        self.problem = problem
+        self._only = StoredNewton(problem, certifier, n_threads)
+
+    @staticmethod
+    def serves(problem: Problem) -> bool:
+        """Whether the phase does."""
+        return StoredNewton.serves(problem)
+
+    @staticmethod
+    def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
+        """The problem as it is."""
+        return unprepared(problem)
+
+    def use(self, problem: Problem) -> None:
+        """Goes on under another penalty."""
+        self.problem = problem
+        self._only.use(problem)
+
+    def next(self) -> Phase:
+        """The phase."""
+        return self._only
+
+    def saw(
+        self,
+        phase: Phase,
+        gain: float,
+        value: float,
+        worse: npt.NDArray[np.bool_],
+        target: FloatArray,
+    ) -> None:
+        """Takes note of a round."""
+        if worse.any():
+            phase.failed(worse)
+
+    def settle(self) -> bool:
+        """No job runs on a device."""
+        return False
