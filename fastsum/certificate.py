@@ -16,7 +16,7 @@ from fastsum._core import _kernels
 from fastsum.free_columns import FreeColumns
 from fastsum.intercept import best_shift_at_kinks, best_shift_of_coupled, best_shift_of_each
 from fastsum.margin_size import MarginSize
-from fastsum.passes import RowArray, passes_of
+from fastsum.passes import HostPasses, RowArray, passes_of
 from fastsum.penalties import Own, row_norms
 from fastsum.problem import Problem
 
@@ -289,6 +289,7 @@ class Certifier:
 
     def curvature(self) -> FloatArray:
         """l''(z_i) at the last point certified, with its best intercept, (n, B, C, C)."""
+        assert isinstance(self.passes, HostPasses)
         return self.passes.curvature(self._margins, self._shift)
 
     def value_along(self, slope: RowArray, length: float, point: FloatArray) -> FloatArray:

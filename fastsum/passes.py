@@ -122,6 +122,7 @@ class DevicePasses:
 
     def __init__(self, problem: Problem, n_threads: int):
         self.problem, self.n_threads, self._module = problem, n_threads, cuda()
+        self.rows = problem.device_rows
         columns, n = problem.columns, problem.rows.n_rows
         self._B, self._C, self._K = columns.n_problems, columns.n_outputs, columns.width
         y = np.asarray(problem.y)
@@ -152,7 +153,7 @@ class DevicePasses:
 
     def margins(self, W: npt.NDArray[Any], out: RowArray) -> None:
         """out <- X W + b for weights W (d + 1, K)."""
-        self.problem.rows.margins(W, self.n_threads, out)
+        self.rows.margins(W, self.n_threads, out)
 
     def loss_terms(
         self, z: RowArray, shift: FloatArray, u: RowArray | None, curved: bool
@@ -180,7 +181,7 @@ class DevicePasses:
 
     def gradient(self, u: RowArray) -> FloatArray:
         """As of the host."""
-        gradient: FloatArray = self.problem.rows.transposed(u, self._weights)
+        gradient: FloatArray = self.rows.transposed(u, self._weights)
         return gradient / self.problem.total_weight
 
     def inner(self, x: RowArray, y: RowArray) -> FloatArray:
@@ -196,11 +197,11 @@ class DevicePasses:
     def mean_square(self) -> float:
         """As of the host."""
         weights = self.weights()
-        return float(self.problem.rows.weighted_squares(weights).sum() / self.problem.total_weight)
+        return float(self.rows.weighted_squares(weights).sum() / self.problem.total_weight)
 
     def mean(self) -> FloatArray:
         """As of the host."""
-        sums: FloatArray = self.problem.rows.transposed(self.weights())
+        sums: FloatArray = self.rows.transposed(self.weights())
         return sums / self.problem.total_weight
 
     def weights(self) -> DeviceArray:
@@ -210,7 +211,7 @@ class DevicePasses:
 
     def loss_and_gradient(self, W: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
         """Mean loss (B,) and its gradient (d + 1, K) at W, in one read of X."""
-        value, gradient = self.problem.rows.loss_gradient(self.task, W, self._B)
+        value, gradient = self.rows.loss_gradient(self.task, W, self._B)
         return value / self.problem.total_weight, gradient / self.problem.total_weight
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fastsum._core import _kernels
 from fastsum.columns import Columns
 from fastsum.data import Rows, as_rows
-from fastsum.device import to_host
+from fastsum.device import DeviceRows, to_host
 from fastsum.files import checksum
 from fastsum.losses import Loss, SquaredRows, distinct, get_loss
 from fastsum.penalties import Penalty, make_own, make_penalty, row_norms, shrink, shrink_rows
@@ -263,7 +263,13 @@ class Problem:
     @property
     def on_device(self) -> bool:
         """Whether X lies on a CUDA device, or is streamed to one."""
-        return getattr(self.rows, "on_device", False)
+        return isinstance(self.rows, DeviceRows)
+
+    @property
+    def device_rows(self) -> DeviceRows:
+        """X where it lies on a device."""
+        assert isinstance(self.rows, DeviceRows)
+        return self.rows
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -33,7 +33,9 @@ struct LossOps {
 };
 
 // x log x, continued by 0 at 0; +inf below 0.
-FASTSUM_HD inline double xlogx(double x) { return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 : HUGE_VAL); }
+FASTSUM_HD inline double xlogx(double x) {
+  return x > 0 ? x * std::log(x) : (x == 0 ? 0.0 : HUGE_VAL);
+}
 
 // l(z) = (z - y)^2 / 2 ;  l*(u) = u^2 / 2 + u y
 struct Squared {
@@ -42,7 +44,9 @@ struct Squared {
   FASTSUM_HD static double value(const double* z, double y, int64_t, double) {
     return 0.5 * (*z - y) * (*z - y);
   }
-  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) { *u = *z - y; }
+  FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) {
+    *u = *z - y;
+  }
   FASTSUM_HD static void second(const double*, double, int64_t, double, double* h) { *h = 1.0; }
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     return *u * (0.5 * *u + y);
@@ -91,7 +95,8 @@ struct Multinomial {
   FASTSUM_HD static void derivative(const double* z, double y, int64_t C, double p, double* u) {
     value_and_derivative(z, y, C, p, u);
   }
-  FASTSUM_HD static double value_and_derivative(const double* z, double y, int64_t C, double, double* u) {
+  FASTSUM_HD static double value_and_derivative(const double* z, double y, int64_t C, double,
+                                                double* u) {
     const double top = largest(z, C);
     double sum = 0;
     for (int64_t c = 0; c < C; ++c) sum += (u[c] = std::exp(z[c] - top));
@@ -238,7 +243,9 @@ struct Poisson {
   FASTSUM_HD static void derivative(const double* z, double y, int64_t, double, double* u) {
     *u = exp_any(*z) - y;
   }
-  FASTSUM_HD static void second(const double* z, double, int64_t, double, double* h) { *h = exp_any(*z); }
+  FASTSUM_HD static void second(const double* z, double, int64_t, double, double* h) {
+    *h = exp_any(*z);
+  }
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double m = *u + y;
     if (!(m > 0) || !(y > 0)) return xlogx(m) - xlogx(y) - *u;

@@ -29,8 +29,8 @@ def memory(n_bytes: int, purpose: str) -> Any:
     except MemoryError:
         free, total = module.memory()
         raise MemoryError(
-            f"{purpose} takes {n_bytes / 1e9:,.2f} GB of the device, which has {free / 1e9:,.2f} of "
-            f"{total / 1e9:,.2f} GB free: use float32, fewer rows, device='cpu', or give X as a "
+            f"{purpose} takes {n_bytes / 1e9:,.2f} GB of the device, which has {free / 1e9:,.2f} "
+            f"of {total / 1e9:,.2f} GB free: use float32, fewer rows, device='cpu', or give X as a "
             "numpy array, whose rows are streamed through the device where they do not fit"
         ) from None
 

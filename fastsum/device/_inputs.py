@@ -114,8 +114,11 @@ def to_host(values: Any) -> npt.NDArray[Any]:
 
 
 def like(values: npt.NDArray[Any], X: Any) -> Any:
-    """Values of the host in the kind of X: a tensor or an array on its device, or themselves."""
-    if not is_on_device(X):
+    """Values of the host in the kind of X: a tensor or an array on its device, or themselves.
+
+    Names of classes, which no device holds, stay on the host.
+    """
+    if values.dtype.kind not in "biuf" or not is_on_device(X):
         return values
     if hasattr(X, "detach"):
         return sys.modules["torch"].as_tensor(values, device=X.device)

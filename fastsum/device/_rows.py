@@ -41,7 +41,6 @@ class DeviceRows:
     sparse, storage = False, "dense"
     row_order = column_order = user_cols = None
     copied = ""
-    on_device = True
 
     def __init__(self, layout: Layout, *, on_host: bool = False):
         self.layout, self.on_host = layout, on_host
@@ -104,7 +103,9 @@ class DeviceRows:
         self._module.transposed(self.raw, r.shape[1], r.address, weights, squares, out)
         return out
 
-    def loss_gradient(self, task: Any, W: npt.NDArray[Any], B: int) -> tuple[FloatArray, FloatArray]:
+    def loss_gradient(
+        self, task: Any, W: npt.NDArray[Any], B: int
+    ) -> tuple[FloatArray, FloatArray]:
         """sum_i s_i l_i (B,) and sum_i s_i l_i' (x_i, 1), (d + 1, K), in one read of X."""
         value, out = np.empty(B), np.empty(W.shape)
         weights = np.ascontiguousarray(W, dtype=np.float64)
@@ -117,9 +118,7 @@ class DeviceRows:
         """A' D A V for A = [X, 1] and V (d + 1, K); D from curvature (n, K)."""
         out, weights = np.empty(V.shape), np.ascontiguousarray(V, dtype=np.float64)
         C = V.shape[1] // n_problems
-        self._module.hessian_product(
-            self.raw, n_problems, C, curvature.address, weights, out
-        )
+        self._module.hessian_product(self.raw, n_problems, C, curvature.address, weights, out)
         return out
 
     def gram(self, curvature: DeviceArray, k: int) -> FloatArray:

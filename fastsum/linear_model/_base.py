@@ -14,8 +14,9 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastsum.backend import DEVICES
+from fastsum.backend import DEVICES, cuda
 from fastsum.data import Rows, as_rows
+from fastsum.device import is_on_device, to_host
 from fastsum.problem import Problem
 from fastsum.problem_parts import check_offset
 from fastsum.result import Result
@@ -98,6 +99,13 @@ class FiniteSumEstimator(BaseEstimator):
     def _arrays(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
         """X as a numpy array or CSR and y as an array, by scikit-learn's rules."""
         self._check_default_only()
+        if self.device == "cuda":
+            cuda()  # raises where there is none, before work is done that is in vain
+        if is_on_device(X):
+            raise TypeError(
+                f"{type(self).__name__} takes X on the host here, and it lies on a CUDA device: "
+                "copy it with X.cpu() or cupy.asnumpy(X); device='cuda' sends it back"
+            )
         if isinstance(X, RowSource):
             raise TypeError(
                 f"{type(self).__name__} does not take a store: choose its parameters on a part of "
@@ -111,29 +119,25 @@ class FiniteSumEstimator(BaseEstimator):
 
     def _validate(self, X: Any, y: Any, **checks: Any) -> tuple[Rows, Array]:
         """X as Rows and y as an array, by scikit-learn's rules."""
-        if isinstance(X, RowSource):
+        if isinstance(X, RowSource) or is_on_device(X):
             self._check_default_only()
-            return self._stored(X), self._stored_labels(X, y, **checks)
+            rows, y = as_rows(X), to_host(labels_with(X, y))
+            self.n_features_in_ = rows.n_features
+            return rows, self._labels_of(rows, y, **checks)
         X, y = self._arrays(X, y, **checks)
         return as_rows(X, validated=True), y
 
-    def _stored(self, X: RowSource) -> Rows:
-        """The rows of a store, whose columns are the features."""
-        rows: Rows = X.rows
-        self.n_features_in_ = rows.n_features
-        return rows
-
     @staticmethod
-    def _stored_labels(X: RowSource, y: Any, **checks: Any) -> Array:
-        """y, or the store's own labels, by scikit-learn's rules."""
+    def _labels_of(rows: Rows, y: Any, **checks: Any) -> Array:
+        """y for rows that scikit-learn cannot look into, by its rules."""
         labels: Array = check_array(
-            labels_with(X, y),
+            y,
             ensure_2d=False,
             dtype="numeric" if checks.get("y_numeric") else None,
             input_name="y",
         )
-        if len(labels) != X.rows.n_rows:
-            raise ValueError(f"y has {len(labels)} values for the {X.rows.n_rows} rows of X")
+        if len(labels) != rows.n_rows:
+            raise ValueError(f"y has {len(labels)} values for the {rows.n_rows} rows of X")
         return labels
 
     @staticmethod
@@ -141,6 +145,7 @@ class FiniteSumEstimator(BaseEstimator):
         """sample_weight as float64, (n,); None stays None."""
         if sample_weight is None:
             return None
+        sample_weight = to_host(sample_weight)
         weights: Array = _check_sample_weight(sample_weight, np.empty(n_rows), dtype=np.float64)
         if (weights < 0).any():
             raise ValueError("sample_weight holds negative values; weights must be >= 0")
@@ -238,18 +243,19 @@ class FiniteSumEstimator(BaseEstimator):
         if known is None or known[0] is not X:
             known = X, margins_of([self], X)[0]
         margins: Array = known[1]
-        given = check_offset(offset, *margins.shape)
+        given = check_offset(to_host(offset), *margins.shape)
         return margins if given is None else (margins + given).astype(margins.dtype)
 
     def _check_rows(self, X: Any) -> Rows:
         """Rows to predict, by scikit-learn's rules."""
-        if isinstance(X, RowSource):
-            if X.rows.n_features != self.n_features_in_:
+        if isinstance(X, RowSource) or is_on_device(X):
+            rows = as_rows(X)
+            if rows.n_features != self.n_features_in_:
                 raise ValueError(
-                    f"X has {X.rows.n_features} features, but {type(self).__name__} is expecting "
+                    f"X has {rows.n_features} features, but {type(self).__name__} is expecting "
                     f"{self.n_features_in_} features as input"
                 )
-            return as_rows(X)
+            return rows
         check_sparse_structure(X)
         X = validate_data(
             self, X, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", reset=False

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsum.columns import Columns
 from fastsum.data import Rows
+from fastsum.device import like, to_host
 from fastsum.linear_model._base import (
     Array,
     FiniteSumEstimator,
@@ -232,6 +233,11 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             One score a row for two classes (> 0 means ``classes_[1]``), one a class for more.
         """
+        scores: Array = like(self._scores(X, offset), X)
+        return scores
+
+    def _scores(self, X: Any, offset: Any) -> Array:
+        """`decision_function` as a numpy array."""
         margins = self._margins(X, offset)
         return margins.ravel() if margins.shape[1] == 1 else margins
 
@@ -250,10 +256,10 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         labels : ndarray of shape (n_samples,)
             Values of ``classes_``.
         """
-        scores = self.decision_function(X, offset)
+        scores = self._scores(X, offset)
         codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         labels: Array = self.classes_[codes]
-        return labels
+        return like(labels, X)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any, offset: npt.ArrayLike | None = None) -> Array:
@@ -272,7 +278,11 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
             sigmoid of the score for two classes, softmax for the multinomial loss, normalised
             sigmoids for one-vs-rest.
         """
-        scores = self.decision_function(X, offset)
+        probabilities: Array = like(self._probabilities(self._scores(X, offset)), X)
+        return probabilities
+
+    def _probabilities(self, scores: Array) -> Array:
+        """`predict_proba` of scores."""
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
         if LOSSES[self._loss_name()].coupled:
@@ -299,14 +309,15 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             Logarithm of `predict_proba`.
         """
-        scores = self.decision_function(X, offset)
+        scores = self._scores(X, offset)
         if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        if LOSSES[self._loss_name()].coupled:
-            p: Array = log_softmax(scores, axis=1)
-            return p
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, offset))
+            logs: Array = np.column_stack([log_expit(-scores), log_expit(scores)])
+        elif LOSSES[self._loss_name()].coupled:
+            logs = log_softmax(scores, axis=1)
+        else:
+            with np.errstate(divide="ignore"):
+                logs = np.log(self._probabilities(scores))
+        return like(logs, X)
 
     def score(
         self,
@@ -333,7 +344,8 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         score : float
             The accuracy.
         """
-        return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
+        found, weights = to_host(self.predict(X, offset)), to_host(sample_weight)
+        return float(accuracy_score(to_host(y), found, sample_weight=weights))
 
     def sparsify(self) -> Any:
         """Turns coef_ into a CSR matrix, smaller when most coefficients are 0.

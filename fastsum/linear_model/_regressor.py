@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsum.data import Rows
+from fastsum.device import like, to_host
 from fastsum.linear_model._base import (
     NON_NEGATIVE,
     OWN_CONSTRAINTS,
@@ -139,7 +140,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             Predictions.
         """
         mean: Array = LOSSES[self._loss_name()].response(self._margins(X, offset))
-        return mean.ravel() if self.coef_.ndim == 1 else mean
+        return like(mean.ravel() if self.coef_.ndim == 1 else mean, X)
 
     def score(
         self,
@@ -166,7 +167,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         score : float
             1 is best, 0 that of the mean of y.
         """
-        return float(r2_score(y, self.predict(X, offset), sample_weight=sample_weight))
+        found, weights = to_host(self.predict(X, offset)), to_host(sample_weight)
+        return float(r2_score(to_host(y), found, sample_weight=weights))
 
     @property
     def sparse_coef_(self) -> Any:

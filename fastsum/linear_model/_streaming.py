@@ -40,6 +40,8 @@ class StreamingEstimator(FiniteSumEstimator):
         self, X: Any, y: Any, sample_weight: Any, **checks: Any
     ) -> tuple[Rows, Array, Array | None]:
         """Rows of the dtype of the stream, labels and weights."""
+        if self.device == "cuda":
+            raise ValueError("device='cuda' has no streams: partial_fit takes its steps on the CPU")
         X, y = self._arrays(X, y, reset=not hasattr(self, "coef_"), **checks)
         if hasattr(self, "_stream"):
             X = X.astype(self._stream["weights"].dtype, copy=False)

@@ -187,6 +187,8 @@ class RidgeCV(CrossValidated, Ridge):
             raise ValueError("cv!=None and store_cv_results=True are incompatible")
         if self.cv is not None and self.alpha_per_target:
             raise ValueError("cv!=None and alpha_per_target=True are incompatible")
+        if self.cv is None and self.device == "cuda":
+            raise ValueError("device='cuda' needs cv: leaving one out (cv=None) is for the CPU")
         X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
         weights = self._check_weights(sample_weight, len(y))
         self.alpha_ = 0.0  # until one is chosen

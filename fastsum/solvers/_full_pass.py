@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsum.intercept import best_shift_of_coupled, best_shift_of_each
-from fastsum.passes import RowArray, passes_of
+from fastsum.passes import HostPasses, RowArray, passes_of
 from fastsum.problem import Problem
 
 FloatArray = npt.NDArray[np.float64]
@@ -43,9 +43,7 @@ class FullPass:
         value, _, _ = self._terms(z, b, u, final=True)
         return value / self.problem.total_weight, u
 
-    def best_losses(
-        self, z: RowArray, b: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def best_losses(self, z: RowArray, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The same with the best intercept, eq. (7), looked for from b; and that, (K,)."""
         if not self.problem.fit_intercept:
             return *self.losses(z, b), b
@@ -67,6 +65,7 @@ class FullPass:
 
     def curvature(self, z: RowArray, b: FloatArray) -> FloatArray:
         """s_i l''(z_i + b) / S, (n, B, C, C)."""
+        assert isinstance(self.passes, HostPasses)
         h, S = self.passes.curvature(z, b), self.problem.total_weight
         s = self.problem.sample_weight
         h *= 1.0 / S if s is None else (s / S)[:, None, None, None]

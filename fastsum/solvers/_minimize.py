@@ -87,8 +87,8 @@ def minimize(
         Threads of the full passes; None is 1 or the joblib context, -1 all CPUs.
     device : {"auto", "cpu", "cuda"}, default="auto"
         Where full passes are made. "auto" is the CUDA device that X lies on; else the CPU, or a
-        device where one can be used and X is dense and large. "cuda" copies a dense X to the device,
-        or streams it where it does not fit, and is an error where there is none.
+        device where one can be used and X is dense and large. "cuda" copies a dense X there, or
+        streams it where it does not fit, and is an error where there is no device.
     random_state : int, RandomState instance or None, default=None
         Seed of the row order; None is a fixed seed, so that equal calls give equal results.
     callback : callable, default=None

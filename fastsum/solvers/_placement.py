@@ -26,8 +26,10 @@ def lacking_on_device(problem: Problem) -> str:
     if loss.kinked:
         return f"loss={loss.name!r} has kinks, which are smoothed on the CPU alone"
     if own is not None and own.loose.any():
-        return "features with penalty_factor=0 or a bound in place of a penalty are certified on "\
+        return (
+            "features with penalty_factor=0 or a bound in place of a penalty are certified on "
             "the CPU alone"
+        )
     if problem.columns.n_outputs > MOST_OUTPUTS:
         return f"more than {MOST_OUTPUTS} coupled outputs do not fit a device's shared memory"
     return ""
@@ -65,7 +67,9 @@ def placed(problem: Problem, device: str) -> Problem:
     if device == "cuda":
         cuda()  # raises where there is none
         if missing:
-            raise ValueError(f"device='cuda' cannot serve this problem: {missing}. Use device='cpu'")
+            raise ValueError(
+                f"device='cuda' cannot serve this problem: {missing}. Use device='cpu'"
+            )
     elif missing or not cuda_state()[0]:
         return problem
     return on_device(problem)

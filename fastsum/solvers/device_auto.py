@@ -1,6 +1,5 @@
-"""solver="auto" for rows on a device: Newton steps with a stored Hessian, from the null model on.
+"""solver="auto" for rows on a device: Newton steps with a stored Hessian, on samples first.
 
-Epochs and samples are for data whose full passes are dear; on a device a pass takes milliseconds.
 Where the Hessian is too large, or outputs are coupled, the registry takes "lbfgs", or "fista" under
 an l1 part.
 """
@@ -15,19 +14,22 @@ from fastsum.prepare import Prepared, unprepared
 from fastsum.problem import Problem
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.phases._phase import FloatArray, Phase
-from fastsum.solvers.phases.stored_newton import StoredNewton
+from fastsum.solvers.phases.stored_newton import StoredNewton, StoredSamples
 
 
 class DeviceAuto(Auto):
-    """One phase."""
+    """Two phases."""
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
         self.problem = problem
-        self._only = StoredNewton(problem, certifier, n_threads)
+        self._newton = StoredNewton(problem, certifier, n_threads)
+        self._first: Phase | None = None
+        if StoredSamples.serves(problem):
+            self._first = StoredSamples(problem, certifier, n_threads)
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether the phase does."""
+        """Whether Newton's phase does."""
         return StoredNewton.serves(problem)
 
     @staticmethod
@@ -38,11 +40,13 @@ class DeviceAuto(Auto):
     def use(self, problem: Problem) -> None:
         """Goes on under another penalty."""
         self.problem = problem
-        self._only.use(problem)
+        self._newton.use(problem)
+        self._first = None
 
     def next(self) -> Phase:
-        """The phase."""
-        return self._only
+        """Samples once, then all rows."""
+        first, self._first = self._first, None
+        return first or self._newton
 
     def saw(
         self,

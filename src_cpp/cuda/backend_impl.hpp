@@ -68,12 +68,12 @@ void transposed(const Matrix& X, int64_t K, const double* r, const double* s, bo
               });
               const std::vector<double> host = sums.host(d * n);
               for (int64_t a = 0; a < d; ++a)
-                for (int64_t c = 0; c < n; ++c)
-                  out[(j + a) * K + k + c] = host[size_t(a * n + c)];
+                for (int64_t c = 0; c < n; ++c) out[(j + a) * K + k + c] = host[size_t(a * n + c)];
             });
 }
 
-void gradient(const Matrix& X, const Columns& columns, const double* W, double* value, double* out) {
+void gradient(const Matrix& X, const Columns& columns, const double* W, double* value,
+              double* out) {
   const int64_t d = X.n_cols, B = columns.n_problems, K = B * columns.n_outputs;
   bool fused = false;
   with_type(X.type, [&](auto zero) {
@@ -83,8 +83,8 @@ void gradient(const Matrix& X, const Columns& columns, const double* W, double* 
     if (shape.rows == 0) return;
     fused = true;
     const Scratch weights(W, d * K), b(W + d * K, K), sums((d * K + K + B) * 8);
-    run_pass<T, Sum, true, true, false>(X, shape, weights.values(), LossGradient{columns, b.values()},
-                                        sums.values());
+    run_pass<T, Sum, true, true, false>(X, shape, weights.values(),
+                                        LossGradient{columns, b.values()}, sums.values());
     const std::vector<double> host = sums.host(d * K + K + B);
     for (int64_t e = 0; e < (d + 1) * K; ++e) out[e] = host[size_t(e)];
     for (int64_t q = 0; q < B; ++q) value[q] = host[size_t((d + 1) * K + q)];

@@ -8,7 +8,8 @@
 
 #ifdef FASTSUM_EMULATED
 namespace fastsum::device {
-void emulate(int64_t processors, int64_t shared, int64_t total, int64_t sent);  // of backend_host.cpp
+void emulate(int64_t processors, int64_t shared, int64_t total,
+             int64_t sent);  // of backend_host.cpp
 }
 #endif
 
@@ -99,10 +100,9 @@ void define_types(py::module_& m) {
     }))
     .def_readonly("n_rows", &device::Matrix::n_rows)
     .def_readonly("n_cols", &device::Matrix::n_cols);
-  py::class_<Task>(m, "Task")
-    .def(py::init([](int32_t loss, double loss_param, int64_t n_problems, int64_t n_outputs,
-                     int32_t target_kind, uintptr_t y, uintptr_t sample_weight, uintptr_t offset,
-                     int64_t n) {
+  py::class_<Task>(m, "Task").def(py::init(
+    [](int32_t loss, double loss_param, int64_t n_problems, int64_t n_outputs, int32_t target_kind,
+       uintptr_t y, uintptr_t sample_weight, uintptr_t offset, int64_t n) {
       const fastsum::Targets targets{at(y), target_kind == fastsum::kMulti ? n_problems : 1,
                                      target_kind};
       const fastsum::Columns columns{n_problems, n_outputs,  targets,   at(sample_weight),
@@ -159,7 +159,8 @@ void define_passes(py::module_& m) {
     "loss_gap",
     [](const Task& t, uintptr_t z, const Array& b, uintptr_t u, const Array& scale, Array& sums) {
       const int64_t B = t.columns.n_problems;
-      device::loss_gap(t.columns, t.n, at(z), read(b, t.K), at(u), read(scale, B), written(sums, B));
+      device::loss_gap(t.columns, t.n, at(z), read(b, t.K), at(u), read(scale, B),
+                       written(sums, B));
     },
     Release());
   m.def(
@@ -171,9 +172,7 @@ void define_passes(py::module_& m) {
   m.def(
     "combine",
     [](int64_t n, int64_t K, const Array& a, uintptr_t x, const Array& b, uintptr_t y,
-       uintptr_t out) {
-      device::combine(n, K, read(a, K), at(x), read(b, K), at(y), at(out));
-    },
+       uintptr_t out) { device::combine(n, K, read(a, K), at(x), read(b, K), at(y), at(out)); },
     Release());
   m.def(
     "inner",
@@ -191,8 +190,9 @@ PYBIND11_MODULE(FASTSUM_CUDA_MODULE, m) {
     try {
       if (p) std::rethrow_exception(p);
     } catch (const device::Error& error) {
-      PyErr_SetString(error.fault == device::Fault::kMemory ? PyExc_MemoryError : PyExc_RuntimeError,
-                      error.what());
+      PyErr_SetString(
+        error.fault == device::Fault::kMemory ? PyExc_MemoryError : PyExc_RuntimeError,
+        error.what());
     }
   });
   m.def("is_available", [] { return device::why_not().empty(); });

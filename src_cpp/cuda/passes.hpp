@@ -103,7 +103,8 @@ inline void run_pass(const Matrix& X, const TileShape& shape, const double* W, c
     int64_t n_blocks = Platform::processors() * Platform::blocks_a_processor(shape.bytes);
     if (n_blocks > n_tiles) n_blocks = n_tiles;
     const Scratch partials(n_blocks * size * 8);
-    const TilePass<T, Sum, kMargins, kSums, kSquares, Op> body{rows, shape, W, partials.values(), op};
+    const TilePass<T, Sum, kMargins, kSums, kSquares, Op> body{rows, shape, W, partials.values(),
+                                                               op};
     Platform::launch(n_blocks, shape.bytes, body);
     if (size > 0) add_partials(partials, n_blocks, size, rows.first > 0, out);
   });
@@ -153,8 +154,8 @@ inline void for_parts(const Matrix& X, int64_t K, const Part& part, F&& f) {
 }
 
 // The rows [j, j + d) and columns [k, k + n) of values (., K).
-inline std::vector<double> block_of(const double* values, int64_t K, int64_t j, int64_t d, int64_t k,
-                                    int64_t n) {
+inline std::vector<double> block_of(const double* values, int64_t K, int64_t j, int64_t d,
+                                    int64_t k, int64_t n) {
   std::vector<double> out(static_cast<size_t>(d * n));
   for (int64_t a = 0; a < d; ++a)
     for (int64_t c = 0; c < n; ++c) out[size_t(a * n + c)] = values[(j + a) * K + k + c];

@@ -13,10 +13,13 @@ namespace fastsum::device {
 inline void check(cudaError_t error, const char* doing) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // an error that is not the device's end is over
-  const Fault fault = error == cudaErrorMemoryAllocation ? Fault::kMemory
+  const Fault fault = error == cudaErrorMemoryAllocation  ? Fault::kMemory
                       : cudaGetLastError() != cudaSuccess ? Fault::kLost
-                                                           : Fault::kOther;
-  throw Error(fault, std::string(doing) + ": " + cudaGetErrorString(error));
+                                                          : Fault::kOther;
+  const char* advice = fault == Fault::kLost ? ". The device is lost to this process: start a new "
+                                               "one, or go on with device='cpu'"
+                                             : "";
+  throw Error(fault, std::string(doing) + ": " + cudaGetErrorString(error) + advice);
 }
 
 template <class Body>
@@ -51,7 +54,13 @@ struct Platform {
   static void memory(int64_t* free, int64_t* total) {
     size_t f = 0, t = 0;
     check(cudaMemGetInfo(&f, &t), "the device's memory");
-    *free = int64_t(f);
+    // what the pool holds and nobody uses is free as well
+    cudaMemPool_t pool;
+    uint64_t held = 0, used = 0;
+    check(cudaDeviceGetDefaultMemPool(&pool, current()), "the device's memory pool");
+    check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &held), "the pool");
+    check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used), "the pool");
+    *free = int64_t(f) + int64_t(held - used);
     *total = int64_t(t);
   }
   static int current() {
@@ -127,15 +136,16 @@ struct Platform {
                          size_t rows) {
     Ahead& a = ahead();
     check(cudaStreamWaitEvent(a.stream, a.used[slot], 0), "a wait for a pass");
-    check(
-      cudaMemcpy2DAsync(to, width, from, pitch, width, rows, cudaMemcpyHostToDevice, a.stream),
-      "a copy of rows to the device");
+    check(cudaMemcpy2DAsync(to, width, from, pitch, width, rows, cudaMemcpyHostToDevice, a.stream),
+          "a copy of rows to the device");
     check(cudaEventRecord(a.copied[slot], a.stream), "an event");
   }
   static void await_copy(int slot) {
     check(cudaStreamWaitEvent(nullptr, ahead().copied[slot], 0), "a wait for a copy");
   }
-  static void done_with(int slot) { check(cudaEventRecord(ahead().used[slot], nullptr), "an event"); }
+  static void done_with(int slot) {
+    check(cudaEventRecord(ahead().used[slot], nullptr), "an event");
+  }
 
   template <class Body>
   static void launch(int64_t n_blocks, int64_t shared_bytes, const Body& body) {

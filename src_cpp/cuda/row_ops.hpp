@@ -59,7 +59,8 @@ struct Products {
 
 // The losses of a row at margins m (K,): slopes s l' to z[0, K), values s l to z[K, K + B); u is the
 // place of l', which the caller may keep. m and z may be the same.
-FASTSUM_HD inline void row_losses(const Columns& c, int64_t i, const double* m, double* u, double* z) {
+FASTSUM_HD inline void row_losses(const Columns& c, int64_t i, const double* m, double* u,
+                                  double* z) {
   const int32_t B = int32_t(c.n_problems), C = int32_t(c.n_outputs), K = B * C;
   const double s = weight_of(c, i), p = c.loss_param;
   with_loss(c.loss, [&](auto loss) {
@@ -129,7 +130,8 @@ struct LossGap {
         const double y = columns.targets.at(i, q), p = columns.loss_param;
         double inner = 0;
         for (int32_t k = q * C; k < (q + 1) * C; ++k) inner += m[k] * cu[k];
-        const double term = Loss::value(m + q * C, y, C, p) + Loss::conjugate(cu + q * C, y, C, p) - inner;
+        const double term =
+          Loss::value(m + q * C, y, C, p) + Loss::conjugate(cu + q * C, y, C, p) - inner;
         z[q] = term > 0 ? weight_of(columns, i) * term : 0.0;
       }
     });

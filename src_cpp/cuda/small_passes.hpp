@@ -37,7 +37,8 @@ struct GramPass {
       threads.each(kGramRows * kGramTile, [&](int e) {
         const int i = e / kGramTile, j = e % kGramTile;
         const bool there = i < rows;
-        left[e] = there ? Sum(c[(begin + i) * c_stride]) * at(begin + i, row * kGramTile + j) : Sum(0);
+        left[e] =
+          there ? Sum(c[(begin + i) * c_stride]) * at(begin + i, row * kGramTile + j) : Sum(0);
         right[e] = there ? at(begin + i, column * kGramTile + j) : Sum(0);
       });
       threads.each(kGramTile * kGramTile / (kMicro * kMicro), [&](int e) {
@@ -53,7 +54,8 @@ struct GramPass {
           for (int b = 0; b < kMicro; ++b) sums[(a0 + a) * kGramTile + b0 + b] += s[a][b];
       });
       if (++in_run == kRun || run + 1 == last) {
-        threads.each(kGramTile * kGramTile, [&](int e) { mine[e] += double(sums[e]), sums[e] = 0; });
+        threads.each(kGramTile * kGramTile,
+                     [&](int e) { mine[e] += double(sums[e]), sums[e] = 0; });
         in_run = 0;
       }
     }

@@ -20,12 +20,12 @@ struct TileRows {
 
 // Shapes of a pass, and where things lie in shared memory.
 struct TileShape {
-  int32_t rows;      // of a tile
-  int32_t d, K;      // columns of X, of the weights
-  int32_t pitch;     // values from one row of the tile to the next
-  int32_t width;     // float64 scratch of a row: what Op works in
+  int32_t rows;  // of a tile
+  int32_t d, K;  // columns of X, of the weights
+  int32_t pitch;  // values from one row of the tile to the next
+  int32_t width;  // float64 scratch of a row: what Op works in
   int32_t n_summed;  // of its first values, what is summed over the rows
-  int32_t groups;    // of the rows of a tile, each with its own sums, where columns are few
+  int32_t groups;  // of the rows of a tile, each with its own sums, where columns are few
   int32_t weights, sums, totals, scratch, slopes, bytes;  // offsets in shared memory
 };
 
@@ -58,9 +58,9 @@ template <class T, class Sum, bool kMargins, bool kSums, bool kSquares, class Op
 struct TilePass {
   TileRows X;
   TileShape shape;
-  const double* W;   // (d, K), where kMargins
+  const double* W;  // (d, K), where kMargins
   double* partials;  // (n_blocks, d K + n_summed): the sums of each block
-  Op op;             // op(i, z): z (width,) holds the margins of row i, where kMargins
+  Op op;  // op(i, z): z (width,) holds the margins of row i, where kMargins
 
   template <class Threads>
   FASTSUM_HD void operator()(const Threads& threads) const {

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastsum.passes import RowArray
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
-from fastsum.solvers._full_pass import FloatArray, FullPass
+from fastsum.solvers._full_pass import FullPass
 from fastsum.solvers._method import SMALLEST, Method, State, Weights
 
 ROUNDING = 1e-12  # of a mean of squares that cancel

@@ -106,9 +106,7 @@ class GradientDescent(FullGradientMethod):
         if taken.any():
             self._take(state, W, z, full.spread(taken))
 
-    def _take(
-        self, state: State, W: Weights, z: RowArray, columns: npt.NDArray[np.bool_]
-    ) -> None:
+    def _take(self, state: State, W: Weights, z: RowArray, columns: npt.NDArray[np.bool_]) -> None:
         """w <- w+, y and the gradient there."""
         beta = self._momentum(state, W)
         y = W + beta * (W - state["weights"])

@@ -4,9 +4,9 @@ Problem   eq. (1), smooth loss, separate outputs; d <= MOST_COLUMNS
 Step      w + t delta, w + delta the minimiser of the quadratic model at w with its penalty: by a
           Cholesky factor of H + l2 I where the penalty is smooth, else by coordinate descent on H
           (`_quadratic.py`), the intercept taken out by its Schur complement
-Model     H = (1/S) A' diag(c) A for A = [X, 1], c = (1 - theta) s l'' + theta s L. theta is 0, and 1
-          after a step of which no part made F smaller, when the model is above F for sure; it falls
-          with every gain
+Model     H = (1/S) A' diag(c) A for A = [X, 1], c = (1 - theta) s l'' + theta s L; theta is 0, but
+          1 after a step of which no part made F smaller, when the model is above F for sure, and
+          falls with every gain
 Cost      one product A' D A, of n (d + 1)^2 / 2 multiply-adds, a step
 Rate      quadratic near the optimum; t = 1 unless the objective rose, else the best of
           1/2, 1/4, ... by the margins along delta
@@ -23,6 +23,7 @@ from fastsum.passes import DevicePasses
 from fastsum.problem import Problem
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
 from fastsum.solvers.phases._quadratic import minimise_on_gram
+from fastsum.solvers.phases.growing_samples import GrowingSamples
 
 MOST_COLUMNS = 8192
 PART = 0.1  # of the gap wanted: how well the model is minimised
@@ -47,7 +48,7 @@ class StoredNewton(Phase):
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether the Hessian of every problem is small enough to hold, and there is a curvature."""
+        """Whether the Hessians are small enough to hold, and the loss has curvature."""
         wide = problem.rows.n_cols > MOST_COLUMNS
         separate = problem.columns.n_outputs == 1 and not problem.penalty.rows
         return problem.on_device and separate and not (wide or problem.loss.kinked)
@@ -63,7 +64,7 @@ class StoredNewton(Phase):
         self._start, self._shortened = W.astype(np.float64), False
         self._delta = np.zeros_like(self._start)
         for b in range(self.problem.K):
-            H = self.problem.rows.gram(c, b)
+            H = self.problem.device_rows.gram(c, b)
             if self._theta[b] > 0:
                 L = self.problem.loss.curvature
                 H = (1.0 - self._theta[b]) * H + self._theta[b] * L * self._bounding()
@@ -84,7 +85,9 @@ class StoredNewton(Phase):
         if self._bound is None:
             passes = self.certifier.passes
             assert isinstance(passes, DevicePasses)
-            self._bound = self.problem.rows.gram(passes.weights(), 0) / self.problem.total_weight
+            self._bound = (
+                self.problem.device_rows.gram(passes.weights(), 0) / self.problem.total_weight
+            )
         return self._bound
 
     def _step(self, H: FloatArray, b: int, target: float) -> FloatArray:
@@ -103,8 +106,8 @@ class StoredNewton(Phase):
             packed = None if own is None else own.packed
             x = w.copy()
             size = 2.0 * float(self.certifier.last_value[b])
-            l1, l2 = float(problem.l1[b]), float(problem.l2[b])
-            minimise_on_gram(G, q, x, l1, l2, size, PART * target, problem.rows.n_rows, packed)
+            strengths = float(problem.l1[b]), float(problem.l2[b])
+            minimise_on_gram(G, q, x, *strengths, size, PART * target, problem.rows.n_rows, packed)
             delta[:d] = x - w
         else:
             l2 = problem.l2_each[:, b] if problem.l2_each.ndim == 2 else problem.l2_each[b]
@@ -134,6 +137,18 @@ class StoredNewton(Phase):
             if ((best > 0) & ~better).all():
                 break
         return best
+
+
+class StoredSamples(GrowingSamples):
+    """Such steps on growing samples of the rows first, where these are many."""
+
+    kind = StoredNewton
+
+    @classmethod
+    def serves(cls, problem: Problem) -> bool:
+        """Whether the rows are many for the unknowns and one Newton step is not enough."""
+        curved = problem.loss.name != "squared"
+        return curved and StoredNewton.serves(problem) and cls._fits(problem)
 
 
 def _solve(G: FloatArray, g: FloatArray) -> FloatArray:
