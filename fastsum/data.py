@@ -356,14 +356,8 @@ def _dense_rows(X: npt.NDArray[Any]) -> Rows:
             copied.append("to row-major")
             X = np.ascontiguousarray(X, dtype=dtype)
         X = X.astype(dtype, copy=False)
-    block = _kernels.Block(
-        "dense",
-        X.shape[0],
-        X.shape[1],
-        dtype.itemsize == 8,
-        values=X,
-        stride=X.strides[0] // dtype.itemsize,
-    )
+    (n, d), stride = X.shape, X.strides[0] // dtype.itemsize
+    block = _kernels.Block("dense", n, d, dtype.itemsize == 8, values=X, stride=stride)
     return Rows((block,), dtype, copied=", ".join(copied))
 
 

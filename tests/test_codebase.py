@@ -133,7 +133,7 @@ SOLVER_LAYERS = [
     {"many"},
     {"_resumable"},
     {"_minimize", "_path", "_memory", "stream"},
-    {"_placement"},
+    {"_placement", "_shortfall"},
     {"_rounds"},
     {"_registry"},
     {"device_auto"},

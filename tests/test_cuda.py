@@ -277,6 +277,20 @@ def test_samples_of_the_rows_come_first_where_they_are_many(device):
     assert gpu.n_iter <= 6
 
 
+@pytest.mark.parametrize("loss", ["logistic", "multinomial", "squared_hinge", "poisson"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_newton_by_products(device, monkeypatch, loss, fit_intercept):
+    monkeypatch.setattr("fastsum.solvers.phases.device_newton.MOST_COLUMNS", 1)
+    X, y, weights = data(loss)
+    problem = Problem(
+        X, y, loss=loss, alpha=0.01, sample_weight=weights, fit_intercept=fit_intercept
+    )
+    cpu, gpu = minimize(problem, tol=1e-11), minimize(problem, tol=1e-9, device="cuda")
+    assert set(gpu.trace["phase"]) <= {"row samples", "newton-cg"} and gpu.status == "converged"
+    assert gpu.objective - cpu.objective <= gpu.dual_gap + 1e-12
+    assert gpu.n_iter < 400
+
+
 def test_bounds_and_factors(device):
     X, y, _ = data("squared")
     factor = np.linspace(0.5, 2, X.shape[1])

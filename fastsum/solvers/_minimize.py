@@ -1,18 +1,15 @@
-"""`minimize`: settings, start, the outer loop, and what is said when it fell short."""
+"""`minimize`: settings, start, the outer loop, the result."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from fastsum.certificate import Certificate, Certifier
+from fastsum.certificate import Certifier
 from fastsum.prepare import unprepared
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
@@ -24,6 +21,7 @@ from fastsum.solvers._placement import placed
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._registry import SOLVERS, resolve_solver
 from fastsum.solvers._rounds import Rounds
+from fastsum.solvers._shortfall import warn_if_short
 from fastsum.solvers._warm_start import (
     Init,
     carried_state,
@@ -304,7 +302,9 @@ def result_of(
     )
     if warn:
         at_floor = run.tol <= SETTLED
-        _warn(result, run.target(), certificate, problem, theory=run.mend, at_floor=at_floor)
+        warn_if_short(
+            result, run.target(), certificate, problem, theory=run.mend, at_floor=at_floor
+        )
     return result
 
 
@@ -362,48 +362,3 @@ def seed_of(random_state: int | np.random.RandomState | None) -> int:
     if isinstance(random_state, Integral) and 0 <= int(random_state) < 1 << 32:
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _warn(
-    result: Result,
-    target: npt.NDArray[np.float64],
-    certificate: Certificate,
-    problem: Problem,
-    *,
-    theory: bool,
-    at_floor: bool,
-) -> None:
-    """ConvergenceWarning: how far it got, the likely cause, the remedy."""
-    if result.status in (Status.CONVERGED, Status.STATIONARY, Status.STOPPED):
-        return
-    if result.status is Status.PRECISION and at_floor and problem.dtype == np.float64:
-        return  # such a tol asks for the floor
-    if result.status is Status.PRECISION:
-        text = (
-            f"the certified gap is at the floor of {problem.dtype.name} arithmetic, above what tol "
-            "asked for: "
-            + ("give X in float64 or " if problem.dtype == np.float32 else "")
-            + "raise tol"
-        )
-    elif result.status is Status.DIVERGED:
-        remedy = (
-            "scale the columns of X and y, whose squares overflow"
-            if theory
-            else "leave step_size at None for the step of theory, or make it smaller"
-        )
-        text = f"the objective grew without bound and the last good point is returned: {remedy}"
-    else:
-        gap = np.where(np.isfinite(certificate.gap), certificate.gap, 0.0)
-        worst = int(np.argmax(gap - target))
-        reached = (
-            f"certified gap {certificate.gap[worst]:.2e}, tol asks for {target[worst]:.2e}"
-            if np.isfinite(certificate.gap[worst])
-            else f"subgradient norm {certificate.subgradient[worst]:.2e}"
-        )
-        limit = "max_iter" if result.status is Status.MAX_ITER else "max_time"
-        text = (
-            f"{result.solver} stopped at {limit} after {result.n_iter} passes ({reached}). The "
-            "likely cause is poor conditioning: columns of very different scale or a weak penalty. "
-            f"Scale the columns (StandardScaler, MaxAbsScaler), raise {limit} or raise tol"
-        )
-    warnings.warn(text, ConvergenceWarning, stacklevel=4)

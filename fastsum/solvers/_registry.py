@@ -36,7 +36,7 @@ def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
         if kind.serves(problem):
             return kind
         if problem.on_device:
-            name = "fista" if problem.l1.any() or problem.penalty.bounded else "lbfgs"
+            name = "fista"
         else:
             name = "saga" if fits(table_bytes(problem), 0.25) else "svrg"
     method = SOLVERS[name]

@@ -1,7 +1,7 @@
-"""solver="auto" for rows on a device: Newton steps with a stored Hessian, on samples first.
+"""solver="auto" for rows on a device: Newton steps on samples of the rows, then on all of them.
 
-Where the Hessian is too large, or outputs are coupled, the registry takes "lbfgs", or "fista" under
-an l1 part.
+Where an l1 part or bounds meet coupled outputs or a Hessian that is too large, the registry takes
+"fista".
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from fastsum.prepare import Prepared, unprepared
 from fastsum.problem import Problem
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.phases._phase import FloatArray, Phase
-from fastsum.solvers.phases.stored_newton import StoredNewton, StoredSamples
+from fastsum.solvers.phases.device_newton import (
+    ProductNewton,
+    ProductSamples,
+    StoredNewton,
+    StoredSamples,
+)
 
 
 class DeviceAuto(Auto):
@@ -22,15 +27,19 @@ class DeviceAuto(Auto):
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
         self.problem = problem
-        self._newton = StoredNewton(problem, certifier, n_threads)
+        stored = StoredNewton.serves(problem)
+        newton, samples = (
+            (StoredNewton, StoredSamples) if stored else (ProductNewton, ProductSamples)
+        )
+        self._newton: Phase = newton(problem, certifier, n_threads)
         self._first: Phase | None = None
-        if StoredSamples.serves(problem):
-            self._first = StoredSamples(problem, certifier, n_threads)
+        if samples.serves(problem):
+            self._first = samples(problem, certifier, n_threads)
 
     @staticmethod
     def serves(problem: Problem) -> bool:
-        """Whether Newton's phase does."""
-        return StoredNewton.serves(problem)
+        """Whether one of Newton's phases does."""
+        return StoredNewton.serves(problem) or ProductNewton.serves(problem)
 
     @staticmethod
     def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
