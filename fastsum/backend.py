@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 
@@ -33,14 +34,21 @@ def select_cpu_level() -> None:
 
 def cuda_state() -> tuple[bool, str]:
     """Whether the CUDA backend can be used, and why not if it cannot."""
-    try:
-        module = import_module(CUDA_MODULE)
-    except ModuleNotFoundError:
-        return False, "this build has no CUDA backend (it is made with -Dcuda=enabled)"
-    except ImportError as error:
-        return False, f"the CUDA backend does not load: {error}"
-    reason = str(module.why_not())
+    module, reason = _loaded(CUDA_MODULE)
+    if module is not None:
+        reason = str(module.why_not())
     return not reason, reason
+
+
+@cache
+def _loaded(name: str) -> tuple[ModuleType | None, str]:
+    """A module, or why there is none; an import in vain is made once."""
+    try:
+        return import_module(name), ""
+    except ModuleNotFoundError:
+        return None, "this build has no CUDA backend (it is made with -Dcuda=enabled)"
+    except ImportError as error:
+        return None, f"the CUDA backend does not load: {error}"
 
 
 def cuda() -> ModuleType:
