@@ -20,7 +20,16 @@ PACKAGE = ROOT / "fastsum"
 
 # Imports run downwards only. A new module is put into one of these layers.
 LAYERS = [
-    {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
+    {
+        "cli",
+        "jobs",
+        "distributed",
+        "linear_model",
+        "plot",
+        "model_selection",
+        "_versions",
+        "callbacks",
+    },
     {"solvers"},
     {"prepare"},
     {"problem", "problem_parts", "certificate", "margin_size", "free_columns"}

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastsum.data import Rows, as_rows
+from fastsum.linear_model._callbacks import CallbackSupport, FitTask
 from fastsum.problem import Problem
 from fastsum.problem_parts import check_offset
 from fastsum.result import Result
@@ -56,7 +57,7 @@ SOLVER_CONSTRAINTS: Constraints = {
 }
 
 
-class FiniteSumEstimator(BaseEstimator):
+class FiniteSumEstimator(CallbackSupport, BaseEstimator):
     """Base of all estimators: the road from validated arrays to fitted attributes."""
 
     _solver: ClassVar[str] = "auto"  # of the estimators that have no `solver` parameter
@@ -159,7 +160,7 @@ class FiniteSumEstimator(BaseEstimator):
             given["lower"] = 0.0
         return given
 
-    def _solve(self, problem: Problem) -> Result:
+    def _solve(self, problem: Problem, task: FitTask | None = None) -> Result:
         """Minimises the problem and sets what every estimator reports."""
         result = solve(
             problem,
@@ -171,6 +172,7 @@ class FiniteSumEstimator(BaseEstimator):
             init=self._init(problem),
             n_jobs=self.n_jobs,
             random_state=self.random_state,
+            callback=None if task is None else task.callback,
             verbose=int(self.verbose),
             keep_state=bool(self.warm_start),
         )
@@ -195,6 +197,7 @@ class FiniteSumEstimator(BaseEstimator):
             and getattr(self, "step_size", None) is None
             and getattr(self, "sampling", "auto") == "auto"
             and self.max_iter != 0
+            and not hasattr(self, "_skl_callbacks")  # which see one fit at a time
         )
 
     def _init(self, problem: Problem) -> Any:
