@@ -119,7 +119,7 @@ def test_scikit_learns_own_callbacks_follow_a_fit(solver, capsys):
     model = classifier(solver, tol=1e-2, max_iter=1000, l1_ratio=l1_ratio)
     model.set_callbacks(ProgressBar(), monitor).fit(X, Y)
     rows = monitor.get_logs().data
-    assert [row["task_name"] for row in rows][0] == "fit" and len(rows) >= 2
+    assert rows[0]["task_name"] == "fit" and len(rows) >= 2
     assert rows[0]["accuracy"] == model.score(X, Y)
     assert rows[0]["neg_log_loss"] == pytest.approx(
         np.mean(np.log(model.predict_proba(X)[np.arange(300), (SIGN > 0).astype(int)]))
