@@ -245,3 +245,25 @@ def test_names_of_members_of_an_archive_are_never_paths(files, tmp_path):
     assert set(tmp_path.iterdir()) == before
     assert not (tmp_path.parent.parent / "escaped.npy").exists()
     assert not Path("/tmp/fastsum_escaped.npy").exists()
+
+
+# What numpy's reader of headers gives to Python's tokenizer, which raises an error of its own.
+UNFINISHED = b"\x93NUMPY\x01\x00\x14\x00{'descr': '<f8', '(((" + b" " * 40
+
+
+def test_headers_of_arrays_that_do_not_end_are_refused(files, tmp_path):
+    rewrite(files / "model", tmp_path / "m", {"coef.npy": UNFINISHED, "header.npy": UNFINISHED})
+    with pytest.raises(ValueError, match="header"):
+        load_model(tmp_path / "m")
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("X.npy", UNFINISHED)
+        archive.writestr("y.npy", npy(np.zeros(2)))
+    with pytest.raises(ValueError, match="not a usable"):
+        fastsum.datasets.read_data(tmp_path / "d.npz")
+    broken = tmp_path / "store"
+    broken.mkdir()
+    for path in (files / "store").iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "columns.npy").write_bytes(UNFINISHED)
+    with pytest.raises(StoreError, match="no npy file"):
+        Dataset(broken)
