@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Fuzz what reads bytes of others: CSR structures, svmlight text, model files, store manifests.
 
-``fuzz.py [TARGET ...] --inputs N --seed S``. Each input is a seed of ``corpus/`` or a made one, changed
-at random: bits, bytes, numbers at their borders, pieces cut, doubled or moved. An input is read as
-a user's file would be; the only allowed outcomes are a result and a ValueError or TypeError that
+``fuzz.py [TARGET ...] --inputs N --seed S``. Each input is a seed of ``corpus/`` or a made one,
+changed at random: bits, bytes, numbers at their borders, pieces cut or doubled. It is read as a
+user's file would be; the only allowed outcomes are a result and a ValueError or TypeError that
 says why. Whatever else happens, a crash of the process included, is a finding: the input is
 written to the folder of ``--findings``, and the command ends with 1.
 
