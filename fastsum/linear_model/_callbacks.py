@@ -18,7 +18,7 @@ from fastsum.solvers._progress import Progress
 
 try:
     from sklearn.callback import CallbackSupportMixin as _Support
-    from sklearn.callback import with_callbacks
+    from sklearn.callback import with_callbacks as with_callbacks
 except ImportError:  # scikit-learn < 1.9
 
     class _Support:  # type: ignore[no-redef]
