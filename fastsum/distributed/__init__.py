@@ -1,0 +1,6 @@
+"""One fit over the rows of many workers: Dask, processes with shared memory, or this process."""
+
+from ._communicator import Communicator, InProcess, WorkerLost
+from ._fit import DistributedResult, fit
+
+__all__ = ["Communicator", "DistributedResult", "InProcess", "WorkerLost", "fit"]
