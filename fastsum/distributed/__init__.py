@@ -2,5 +2,15 @@
 
 from ._communicator import Communicator, InProcess, WorkerLost
 from ._fit import DistributedResult, fit
+from .estimators import FiniteSumClassifier, FiniteSumRegressor, LogisticRegression
 
-__all__ = ["Communicator", "DistributedResult", "InProcess", "WorkerLost", "fit"]
+__all__ = [
+    "Communicator",
+    "DistributedResult",
+    "FiniteSumClassifier",
+    "FiniteSumRegressor",
+    "InProcess",
+    "LogisticRegression",
+    "WorkerLost",
+    "fit",
+]

@@ -17,7 +17,7 @@ from fastsum.distributed._certifier import RemoteCertifier
 from fastsum.distributed._communicator import Communicator, WorkerLost
 from fastsum.distributed._connect import connected
 from fastsum.distributed._engine import Engine, RemoteRounds
-from fastsum.distributed._partitions import partitions
+from fastsum.distributed._partitions import of_dask, partitions
 from fastsum.distributed._shard import versions
 from fastsum.losses import get_loss
 from fastsum.problem import Problem
@@ -25,6 +25,8 @@ from fastsum.result import Result
 from fastsum.solvers._minimize import check_settings, result_of
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.threads import blas_threads, resolve_n_threads
+
+__all__ = ["DistributedResult", "Settings", "fit", "fit_with", "of_dask"]
 
 Array = npt.NDArray[Any]
 
@@ -57,19 +59,24 @@ class DistributedResult(Result):
 
 @dataclass(frozen=True)
 class Settings:
-    """What to minimise, and how far; the parameters of `fit`."""
+    """What to minimise, and how far; the parameters of `fit`.
+
+    `coupled` takes "multinomial" for more than two classes. `total_penalty` stands for an alpha of
+    that over the sum of the weights.
+    """
 
     loss: str
-    loss_param: float | None
-    alpha: float
-    l1_ratio: float
-    fit_intercept: bool
-    tol: float
-    max_iter: int
-    max_time: float | None
-    n_jobs: int | None
-    callback: Callback | None
-    verbose: int
+    loss_param: float | None = None
+    alpha: float | None = None
+    total_penalty: float | None = None
+    coupled: bool = False
+    fit_intercept: bool = True
+    tol: float = 1e-4
+    max_iter: int = 1000
+    max_time: float | None = None
+    n_jobs: int | None = None
+    callback: Callback | None = None
+    verbose: int = 0
 
 
 def fit(
@@ -146,9 +153,24 @@ def fit(
     check_settings(tol=tol, max_iter=max_iter, max_time=max_time)
     check_served(loss, loss_param, alpha, l1_ratio)
     settings = Settings(
-        loss, loss_param, float(alpha), float(l1_ratio), bool(fit_intercept), tol, max_iter,
-        max_time, n_jobs, callback, verbose,
-    )  # fmt: skip
+        loss,
+        loss_param,
+        float(alpha),
+        fit_intercept=bool(fit_intercept),
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        n_jobs=n_jobs,
+        callback=callback,
+        verbose=verbose,
+    )
+    return fit_with(X, client, y, sample_weight, settings)
+
+
+def fit_with(
+    X: Any, client: Any, y: Any, sample_weight: Any, settings: Settings
+) -> DistributedResult:
+    """`fit`, with checked settings."""
     with connected(client, lambda n: partitions(X, y, sample_weight, n)) as communicator:
         return minimize_over(communicator, settings)
 
@@ -246,17 +268,20 @@ def stated(
             f"the workers have versions {told[0]['versions']}, this process has {versions()}: "
             "install the same ones"
         )
-    loss = get_loss(settings.loss, settings.loss_param)
-    classes, columns = classes_of(told, settings.loss)
+    classes, columns, name = classes_of(told, settings.loss, settings.coupled)
+    loss = get_loss(name, settings.loss_param)
     total = float(sum(reply["weight"] for reply in told))
     if not total > 0:
         raise ValueError("sample_weight is zero for all rows; give some row a weight")
-    message = {
-        "loss": settings.loss,
+    alpha = settings.alpha if settings.total_penalty is None else settings.total_penalty / total
+    stating: dict[str, Any] = {
+        "loss": name,
         "loss_param": settings.loss_param,
-        "alpha": settings.alpha,
-        "l1_ratio": settings.l1_ratio,
+        "alpha": alpha,
         "fit_intercept": settings.fit_intercept,
+    }
+    message = {
+        **stating,
         "classes": classes,
         "columns": (columns.n_problems, columns.n_outputs, columns.targets),
         "n_threads": resolve_n_threads(settings.n_jobs),
@@ -273,11 +298,8 @@ def stated(
     problem = Problem(
         rows,
         np.concatenate(labels),
-        loss=settings.loss,
-        loss_param=settings.loss_param,
-        alpha=settings.alpha,
-        fit_intercept=settings.fit_intercept,
         columns=columns,
+        **stating,
     )
     return problem.standing_for(None, total), classes, told
 
@@ -314,14 +336,15 @@ def check_together(told: Sequence[dict[str, Any]]) -> None:
             raise ValueError(f"partition {number} has no rows: leave it out")
 
 
-def classes_of(told: Sequence[dict[str, Any]], name: str) -> tuple[Array | None, Columns]:
-    """The sorted labels of all partitions, and what they make of the columns."""
-    loss = get_loss(name)
-    if loss.domain == "real":
+def classes_of(
+    told: Sequence[dict[str, Any]], name: str, coupled: bool
+) -> tuple[Array | None, Columns, str]:
+    """The sorted labels of all partitions, the columns and the loss that they make."""
+    if get_loss(name).domain == "real":
         for number, reply in enumerate(told):
             if not reply["real"]:
                 raise ValueError(f"y of partition {number} holds what is no finite number")
-        return None, Columns()
+        return None, Columns(), name
     if any(reply["labels"] is None for reply in told):
         raise ValueError(
             f"y has very many different values for loss={name!r}, a loss of classes: for a "
@@ -332,6 +355,9 @@ def classes_of(told: Sequence[dict[str, Any]], name: str) -> tuple[Array | None,
         raise ValueError(
             f"y holds a single class, {classes.tolist()}: a classifier needs at least two"
         )
-    if loss.coupled:
-        return classes, Columns.coupled(len(classes))
-    return classes, Columns() if len(classes) == 2 else Columns.one_vs_rest(len(classes))
+    if coupled and len(classes) > 2:
+        name = "multinomial"
+    if get_loss(name).coupled:
+        return classes, Columns.coupled(len(classes)), name
+    columns = Columns() if len(classes) == 2 else Columns.one_vs_rest(len(classes))
+    return classes, columns, name

@@ -23,7 +23,7 @@ def partitions(X: Any, y: Any, sample_weight: Any, n_workers: int) -> list[Any]:
         if y is not None or sample_weight is not None:
             raise ValueError("a Dataset has its own labels, and rows without weights: leave out y")
         return _of_store(X, n_workers)
-    if type(X).__module__.partition(".")[0] in ("dask", "dask_expr"):
+    if of_dask(X):
         from fastsum.distributed._dask_data import partitions_of_dask
 
         return partitions_of_dask(X, y, sample_weight, n_workers)
@@ -48,6 +48,11 @@ def partitions(X: Any, y: Any, sample_weight: Any, n_workers: int) -> list[Any]:
             )
         out.append(Source(*part))
     return out
+
+
+def of_dask(X: Any) -> bool:
+    """Whether X is one of dask's collections."""
+    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
 def _of_store(data: Dataset, n_workers: int) -> list[Source]:

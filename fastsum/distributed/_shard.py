@@ -142,7 +142,6 @@ class Shard:
             loss=loss,
             loss_param=message["loss_param"],
             alpha=message["alpha"],
-            l1_ratio=message["l1_ratio"],
             sample_weight=s if unit is None else unit,
             fit_intercept=message["fit_intercept"],
             columns=columns,
