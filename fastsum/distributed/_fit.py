@@ -268,11 +268,11 @@ def stated(
             f"the workers have versions {told[0]['versions']}, this process has {versions()}: "
             "install the same ones"
         )
-    classes, columns, name = classes_of(told, settings.loss, settings.coupled)
-    loss = get_loss(name, settings.loss_param)
     total = float(sum(reply["weight"] for reply in told))
     if not total > 0:
         raise ValueError("sample_weight is zero for all rows; give some row a weight")
+    classes, columns, name = classes_of(told, settings.loss, settings.coupled)
+    loss = get_loss(name, settings.loss_param)
     alpha = settings.alpha if settings.total_penalty is None else settings.total_penalty / total
     stating: dict[str, Any] = {
         "loss": name,
@@ -294,7 +294,9 @@ def stated(
     sample = sp.vstack(samples, format="csr") if sp.issparse(samples[0]) else np.vstack(samples)
     rows = driver_rows(sample, told[0], communicator.columns)
     if loss.name == "poisson" and not sum(reply["label_sum"] for reply in told) > 0:
-        raise ValueError("all y with a positive weight are 0; loss='poisson' needs one that is more")
+        raise ValueError(
+            "all y with a positive weight are 0; loss='poisson' needs one that is more"
+        )
     problem = Problem(
         rows,
         np.concatenate(labels),

@@ -61,7 +61,7 @@ def _of_store(data: Dataset, n_workers: int) -> list[Source]:
     if n_blocks < n_workers:
         raise ValueError(
             f"the store has {n_blocks} block(s) for {n_workers} workers: use as many workers, or "
-            "make it again with smaller blocks (fastsum ingest --shard-rows)"
+            "make it again with a smaller shard_bytes (fastsum.store.ingest)"
         )
     load, dealt = np.zeros(n_workers), [[] for _ in range(n_workers)]  # type: ignore[var-annotated]
     sizes = [int(shard["n_stored"]) + int(shard["n_rows"]) for shard in data.shards]

@@ -339,6 +339,7 @@ class Shard:
         """Columns of these rows as the driver gets them."""
         return columns if self._place is None else columns[self._place]
 
+
 OPERATIONS = frozenset(name for name in vars(Shard) if not name.startswith("_") and name != "call")
 
 
@@ -352,9 +353,7 @@ def coded(y: Array, classes: Array | None, columns: Columns, coupled: bool) -> F
     return codes.astype(np.float64)
 
 
-def compact(
-    rows: Rows, ids: Ids | None, seed: int
-) -> tuple[Rows, Ids | None, Ids | None]:
+def compact(rows: Rows, ids: Ids | None, seed: int) -> tuple[Rows, Ids | None, Ids | None]:
     """Rows with the columns `ids` alone, in a random order where they are many.
 
     Gives the rows, their order, and where the ids are if all columns were kept: rows on a disk stay
