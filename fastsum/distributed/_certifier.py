@@ -94,7 +94,8 @@ class RemoteCertifier(Certifier):
     def _loss_terms(
         self, shift: FloatArray, final: bool = False
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return tuple(part[0] for part in self._loss_terms_at(shift[None], final, False))  # type: ignore[return-value]
+        value, g, h = self._loss_terms_at(shift[None], final, False)
+        return value[0], g[0], h[0]
 
     def _loss_terms_at(
         self, shifts: FloatArray, final: bool, gradient: bool
@@ -163,7 +164,7 @@ class RemoteCertifier(Certifier):
 
 
 def root_of_slope(nodes: FloatArray, g: FloatArray, h: FloatArray) -> FloatArray:
-    """Where slopes are 0, (B,), from slopes g and curvatures h (m, B) at m nodes, the last of them 0.
+    """Where slopes are 0, (B,), from slopes g and curvatures h (m, B) at m nodes, the last one 0.
 
     Newton's method on the polynomial that has them: its error is that of a power 2 m of the
     distance to the nodes. Infinite where that does not lead to a root near the nodes.

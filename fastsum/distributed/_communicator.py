@@ -203,16 +203,17 @@ def in_use(
 
     None for all columns as they are: of dense rows, or where they are few and most are held.
     """
-    dense = [ids is None for ids in held]
-    few = n_cols <= CACHED_COLUMNS and all(ids is None or len(ids) > MOST * n_cols for ids in held)
-    if any(dense) or few:
+    known = [ids for ids in held if ids is not None]
+    few = n_cols <= CACHED_COLUMNS and all(len(ids) > MOST * n_cols for ids in known)
+    if len(known) < len(held) or few:
         return None, [None] * len(held)
-    columns, inverse = np.unique(np.concatenate(held), return_inverse=True)  # type: ignore[arg-type]
+    everything: Ids = np.concatenate(known)
+    columns, inverse = np.unique(everything, return_inverse=True)
     times = np.bincount(inverse, np.concatenate(counts))  # type: ignore[arg-type]
     order = np.argsort(-times, kind="stable")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    ends = np.cumsum([len(ids) for ids in held])[:-1]  # type: ignore[arg-type]
+    ends = np.cumsum([len(ids) for ids in known])[:-1]
     return columns[order], [np.sort(ids) for ids in np.split(place[inverse], ends)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def partitions_of_dask(X: Any, y: Any, sample_weight: Any, n_workers: int) -> li
     join = dask.delayed(joined)
     return [
         join(*(blocks[name][a:b] if name in blocks else None for name in ARGUMENTS))
-        for a, b in zip(ends[:-1], ends[1:], strict=True)
+        for a, b in pairwise(ends)
     ]
 
 

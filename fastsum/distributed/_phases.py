@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastsum.certificate import Certificate
 from fastsum.distributed._certifier import MODEL, RemoteCertifier
@@ -87,6 +86,7 @@ class RemotePreconditioner(BlockPreconditioner):
         self.hot, self.diagonal = np.arange(d), np.ones((d, K))
         if p < d:
             squares = communicator.allreduce("diagonal")[1]
+            assert squares is not None
             self.diagonal = np.maximum(squares + problem.l2_each, SMALLEST)
             self.hot = np.sort(np.argpartition(-self.diagonal.max(axis=1), p - 1)[:p])
         self.block = np.append(self.hot, d) if problem.fit_intercept else self.hot
@@ -161,7 +161,7 @@ class RemoteNewton(NewtonCG):
         """The best of 1/2, 1/4, ... for each problem, from one round, (K,)."""
         certifier = self.certifier
         assert isinstance(certifier, RemoteCertifier)
-        lengths = 0.5 ** np.arange(1, HALVINGS + 1)
+        lengths: FloatArray = np.float64(0.5) ** np.arange(1, HALVINGS + 1)
         loss = certifier.losses_along(self._delta, lengths)
         at = (self._start + t * self._delta for t in lengths)
         value = loss + np.array([self.problem.penalty_value(point) for point in at])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.shared_memory import SharedMemory
@@ -37,7 +38,7 @@ class Channel:
             self._drop(self._mine, unlink=True)
             self._mine = SharedMemory(create=True, size=total)
         for begin, view in zip(ends.tolist(), views, strict=False):
-            assert self._mine is not None
+            assert self._mine is not None and self._mine.buf is not None
             self._mine.buf[begin : begin + view.nbytes] = view
         name = self._mine.name if total and self._mine is not None else None
         places = [(begin, v.nbytes) for begin, v in zip(ends.tolist(), views, strict=False)]
@@ -51,6 +52,7 @@ class Channel:
         if self._other is None or self._other.name != name:
             self._drop(self._other, unlink=False)
             self._other = SharedMemory(name=name)
+        assert self._other.buf is not None
         buffers = [bytearray(self._other.buf[begin : begin + size]) for begin, size in places]
         return pickle.loads(head, buffers=buffers)
 
@@ -67,10 +69,8 @@ class Channel:
             return
         memory.close()
         if unlink:
-            try:
+            with suppress(FileNotFoundError):  # the other end was faster
                 memory.unlink()
-            except FileNotFoundError:  # a resource tracker was faster
-                return
 
 
 class Processes(Communicator):
@@ -126,10 +126,8 @@ class Processes(Communicator):
         return self._answer(number)
 
     def _ask(self, number: int, operation: str, message: Message) -> None:
-        try:
+        with suppress(OSError):  # it is gone, which its answer will tell
             self._channels[number].send((operation, message))
-        except OSError:
-            pass  # it is gone, which its answer will tell
 
     def _answer(self, number: int) -> Any:
         return _unwrapped(self._heard(number))

@@ -61,16 +61,15 @@ class Source:
             raise ValueError(
                 f"y of a partition has shape {y.shape} for {rows.n_rows} rows; give one label a row"
             )
-        weights = None
-        if self.sample_weight is not None and rows.n_rows:
-            given = np.asarray(self.sample_weight, dtype=np.float64)
-            # a partition may be without weight, not the whole
-            weights = given if not given.any() else check_weights(given, rows.n_rows)
-            if weights.shape != (rows.n_rows,):
-                raise ValueError(
-                    f"sample_weight of a partition has shape {weights.shape} for {rows.n_rows} rows"
-                )
-        return rows, y, weights
+        if self.sample_weight is None or not rows.n_rows:
+            return rows, y, None
+        given = np.asarray(self.sample_weight, dtype=np.float64)
+        if given.shape != (rows.n_rows,):
+            raise ValueError(
+                f"sample_weight of a partition has shape {given.shape} for {rows.n_rows} rows"
+            )
+        # a partition may be without weight, not the whole
+        return rows, y, given if not given.any() else check_weights(given, rows.n_rows)
 
 
 class Shard:
@@ -95,14 +94,15 @@ class Shard:
         """What the driver must know before it states the problem."""
         rows, s = self._rows, self._weights
         present = self._labels if s is None else self._labels[s > 0]
-        few = distinct(present) if len(present) else present
+        few: Array | None = distinct(present) if len(present) else present
         ids = counts = None
         if rows.sparse:
             mass = rows.column_mass(None)
             ids = np.flatnonzero(mass) if mass.any() else np.zeros(1, dtype=np.int64)
             counts = mass[ids]
-        few = few if len(few) <= MOST_LABELS else None
         share = None
+        if few is not None and len(few) > MOST_LABELS:
+            few = None
         if few is not None:
             share = np.bincount(np.searchsorted(few, present), self._weights_of(s), len(few))
         return {

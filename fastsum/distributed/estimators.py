@@ -48,7 +48,7 @@ class OnWorkers:
         return result
 
     def __getstate__(self) -> Any:
-        state = super().__getstate__()  # type: ignore[misc]
+        state = super().__getstate__()
         return {**state, "client": None} if isinstance(state, dict) else state
 
     def _over_blocks(self, method: str, X: Any) -> Any:
