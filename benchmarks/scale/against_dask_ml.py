@@ -54,8 +54,18 @@ def main():
             begin = time.perf_counter()
             ours = fit(dX, client, y=dy, alpha=1 / (C * n), tol=tol, fit_intercept=False)
             seconds = time.perf_counter() - begin
-            print(json.dumps({"solver": "fastsum", "tol": tol, "seconds": round(seconds, 3),
-                              "objective": F(ours.coef), "rounds": ours.n_rounds}), flush=True)
+            print(
+                json.dumps(
+                    {
+                        "solver": "fastsum",
+                        "tol": tol,
+                        "seconds": round(seconds, 3),
+                        "objective": F(ours.coef),
+                        "rounds": ours.n_rounds,
+                    }
+                ),
+                flush=True,
+            )
         for solver in options.solvers:
             for tol in TOLERANCES:
                 model = LogisticRegression(
@@ -65,8 +75,17 @@ def main():
                 model.fit(dX, dy)
                 seconds = time.perf_counter() - begin
                 excess = F(model.coef_.ravel()) - F(ours.coef)
-                print(json.dumps({"solver": solver, "tol": tol, "seconds": round(seconds, 3),
-                                  "above": excess}), flush=True)
+                print(
+                    json.dumps(
+                        {
+                            "solver": solver,
+                            "tol": tol,
+                            "seconds": round(seconds, 3),
+                            "above": excess,
+                        }
+                    ),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

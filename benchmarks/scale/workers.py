@@ -64,7 +64,7 @@ def main():
         if options.only not in (None, name):
             continue
         alpha = 1.0 / len(y)
-        problem = Problem(X, y > 0, alpha=alpha)
+        problem = Problem(X, y > np.mean(y), alpha=alpha)
         begin = time.perf_counter()
         one = minimize(problem, tol=TOL)
         seconds = time.perf_counter() - begin
