@@ -1,10 +1,10 @@
 """`fastsum.distributed` against dask-ml's LogisticRegression, both on one LocalCluster.
 
-    pip install dask-ml && python benchmarks/scale/against_dask_ml.py [--rows 100000] [--columns 100]
+    pip install dask-ml && python benchmarks/scale/against_dask_ml.py [--rows 100000]
 
-Dense rows, for dask-ml takes no sparse ones well; l2, with an intercept, which dask-ml penalises: the
-objective is that of a column of ones in X and no intercept, on both sides. Each solver of dask-ml runs
-to several tolerances; what counts is the shortest time to our objective.
+Dense rows, for dask-ml takes no sparse ones well, and l2. The intercept, which dask-ml penalises,
+is that of a column of ones in X on both sides. Each solver of dask-ml runs to several tolerances;
+what counts is the shortest time to our objective.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""What a distributed fit costs: measured in simulation, a model fitted to it, and what that predicts.
+"""What a distributed fit costs: measured in simulation, a model of it, and what that predicts.
 
     python benchmarks/scale/model.py [--out points.json]
 
-All shards of a fit are in this process and work in turn, so that the time of each is its own whatever
-the number of cores: a round takes the longest of them, and the driver what is left. Bytes and rounds
-are those of a real fit. The model is
+All shards of a fit are in this process and work in turn, so that the time of each is its own
+whatever the number of cores: a round takes the longest of them, and the driver what is left. Bytes
+and rounds are those of a real fit. The model is
 
     worker seconds    passes * (a nnz / W + b t)                  t columns that a worker touches
     driver seconds    rounds * (c d' + e W t)                     d' columns in use
-    network seconds   rounds * (latency + 16 W t / bandwidth)     8 bytes a column each way, one driver
+    network seconds   rounds * (latency + 16 W t / bandwidth)     8 bytes a column each way
 """
 
 import argparse

@@ -27,8 +27,9 @@ class LocalSolves(Phase):
     """One DANE step a call: each worker solves its own corrected problem, and a weighted mean.
 
     Worker k, with the share a_k of S and the curvature H_kj of its own problem in column j, goes
-    to w_k. The mean has the weights a_k H_kj: where Hessians are diagonal it is the Newton step (docs/maths.md eq. (84)). A
-    worker without column j has H_kj = l2 and goes to -g_j / l2, which needs no message.
+    to w_k. The mean has the weights a_k H_kj: where Hessians are diagonal it is the Newton step
+    (docs/maths.md eq. (84)). A worker without column j has H_kj = l2 and goes to -g_j / l2, which
+    needs no message.
     """
 
     name = "local solves"
