@@ -101,9 +101,7 @@ class Certifier:
         self.rounding = 4 * EPS * float(n) ** 0.5
         self._dual = np.full(self._B, -np.inf)  # best dual value seen
         self._null_objective = np.zeros(self._B)
-        self._mean_label = np.broadcast_to(
-            np.average(problem.y, axis=0, weights=problem.sample_weight), self._B
-        )
+        self._mean_label = np.broadcast_to(self._mean_of_labels(), self._B)
         self._margin_size = MarginSize(problem.rows)
         self.at_intercept: npt.NDArray[Any] = np.zeros(self._K, dtype=problem.dtype)
         offset = problem.offset
@@ -114,6 +112,9 @@ class Certifier:
         self._zeros = np.zeros((problem.rows.n_cols + 1, self._K), dtype=problem.dtype)
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
+
+    def _mean_of_labels(self) -> Any:
+        return np.average(self.problem.y, axis=0, weights=self.problem.sample_weight)
 
     def use(self, problem: Problem) -> None:
         """Goes on with the same data under another penalty; what was proven is forgotten.

@@ -49,6 +49,7 @@ SIBLINGS = {
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem", "margin_size", "free_columns"},  # what is certified
     "free_columns": {"problem"},  # whose columns they are
+    "distributed": {"linear_model"},  # whose estimators it gives other rows
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
     "model_selection": {"linear_model"},  # whose fits it makes together
