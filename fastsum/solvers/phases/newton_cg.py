@@ -35,7 +35,7 @@ PART, FINE_PART, FINE = 0.8, 0.01, 1e-8
 CURVED = 4.0  # times (decrease of the model)^2 / F(null): what a Newton step leaves to gain
 TAIL = 3.0  # times the last decrease: what conjugate gradients have left to gain
 MOST_TAIL, FAR_TAIL = 0.1, 0.5  # of the decrease that may be left; the second for shortened steps
-ENTER, STAY = 0.1, 0.6  # of the squared residual wanted: what cold columns may hold
+ENTER, STAY = 0.5, 0.95  # of the squared residual wanted: what cold columns may hold
 LEAST_ETA = 1e-4  # of the gradient, what may always be left
 CHANGED = 0.3  # of the curvature: the preconditioner is made anew
 # Passes that the first preconditioner may cost, and each later one for a product of the longest
