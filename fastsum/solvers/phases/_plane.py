@@ -24,6 +24,7 @@ from fastsum.problem import Problem
 FloatArray = npt.NDArray[np.float64]
 MOST_STEPS, MOST_HALVINGS = 4, 6
 ENOUGH = 0.02  # of what has been gained: a step that promises less is not taken
+SMALL = 1e-12  # of F: a promise that is rounding
 RIDGE = 1e-10  # of the diagonal of the Hessian, for directions that are nearly one
 
 
@@ -92,7 +93,7 @@ class _Model:
             if not (np.isfinite(gradient).all() and np.linalg.det(hessian) > 0):
                 break
             delta = -np.linalg.solve(hessian, gradient)
-            if -gradient @ delta <= ENOUGH * (start - F):
+            if -gradient @ delta <= max(ENOUGH * (start - F), SMALL * abs(F)):
                 break
             for _ in range(MOST_HALVINGS):
                 moved = self.value(a + delta)

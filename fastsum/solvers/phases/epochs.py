@@ -125,14 +125,14 @@ class Epochs(Phase):
 
     def _along_the_plane(self, W: Weights, end: FloatArray) -> Weights:
         """The best point near the end of an epoch from W; its margins are kept."""
-        problem = self.problem
-        z = problem.rows.margins(
-            end[:, None], self.n_threads, np.empty((problem.rows.n_rows, 1))
-        )
-        if not np.isfinite(z).all():  # the engine takes it back
+        problem, w = self.problem, W[:, 0].astype(np.float64)
+        step = end - w
+        slope = np.empty((problem.rows.n_rows, 1))
+        problem.rows.margins(step[:, None], self.n_threads, slope)  # no difference: it cancels
+        if not np.isfinite(slope).all():  # the engine takes it back
             return end[:, None].astype(problem.dtype)
-        w, start = W[:, 0].astype(np.float64), self.certifier.margins[:, 0]
-        w, margins = self._plane.best(problem, w, start, end - w, z[:, 0] - start)
+        start = self.certifier.margins[:, 0]
+        w, margins = self._plane.best(problem, w, start, step, slope[:, 0])
         self.margins = margins[:, None] if problem.dtype == np.float64 else None
         return w[:, None].astype(problem.dtype)
 
