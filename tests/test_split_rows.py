@@ -71,4 +71,3 @@ def test_a_newton_step_is_that_of_the_rows_as_they_are(monkeypatch):
         steps.append(phase.improve(W, certifier(W), np.full(1, 1e-9), 100)[0])
     np.testing.assert_allclose(steps[0], steps[1], atol=1e-10)
     assert np.abs(steps[0]).max() > 0.1
-

@@ -1,5 +1,5 @@
 # Every C++ declaration that Cython sees: types.hpp and kernels.hpp.
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 
 cdef extern from "types.hpp" namespace "fastsum" nogil:
@@ -198,6 +198,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         int64_t where
     CsrFault find_csr_fault(const int64_t*, int64_t, const void*, int32_t, int64_t, int64_t)
     bint rows_increase(const int64_t*, int64_t, const void*, int32_t)
+    bint columns_differ(const int64_t*, int64_t, const void*, int32_t, uint32_t*)
 
     int32_t max_threads()
     bint has_openmp()

@@ -164,6 +164,26 @@ bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
                           : increase(indptr, n_rows, static_cast<const int64_t*>(indices));
 }
 
+template <class Index>
+static bool differ(const int64_t* indptr, int64_t n_rows, const Index* indices, uint32_t* stamp) {
+  for (int64_t i = 0; i < n_rows; ++i) {
+    const uint32_t mine = uint32_t(i + 1);
+    uint32_t twice = 0;
+    for (int64_t e = indptr[i]; e < indptr[i + 1]; ++e) {
+      twice |= stamp[indices[e]] == mine;
+      stamp[indices[e]] = mine;
+    }
+    if (twice) return false;
+  }
+  return true;
+}
+
+bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices,
+                    int32_t index_bytes, uint32_t* stamp) noexcept {
+  return index_bytes == 4 ? differ(indptr, n_rows, static_cast<const int32_t*>(indices), stamp)
+                          : differ(indptr, n_rows, static_cast<const int64_t*>(indices), stamp);
+}
+
 #ifdef _OPENMP
 int32_t max_threads() noexcept { return omp_get_max_threads(); }
 bool has_openmp() noexcept { return true; }

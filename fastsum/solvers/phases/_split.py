@@ -43,9 +43,7 @@ class SplitRows:
         hot = np.empty(indptr[-1], dtype=np.uint16)
         row, column = np.empty((2, parts[-1]), dtype=np.int32)
         counts = np.empty((n_threads, d - HOT + 1), dtype=np.int32)
-        self._split = _phases.Split(
-            block, HOT, indptr, hot, parts, row, column, counts, n_threads
-        )
+        self._split = _phases.Split(block, HOT, indptr, hot, parts, row, column, counts, n_threads)
         # about as many values for each thread
         in_columns = np.cumsum(np.bincount(column, minlength=d)[HOT:])
         shares = np.arange(1, n_threads) * (parts[-1] / n_threads)
