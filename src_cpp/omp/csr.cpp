@@ -21,6 +21,20 @@ bool increase(const int64_t* indptr, int64_t n_rows, const Index* indices) {
   return true;
 }
 
+template <class Index>
+bool differ(const int64_t* indptr, int64_t n_rows, const Index* indices, uint32_t* stamp) {
+  for (int64_t i = 0; i < n_rows; ++i) {
+    const uint32_t mine = uint32_t(i + 1);
+    uint32_t twice = 0;
+    for (int64_t e = indptr[i]; e < indptr[i + 1]; ++e) {
+      twice |= stamp[indices[e]] == mine;
+      stamp[indices[e]] = mine;
+    }
+    if (twice) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 CsrFault find_csr_fault(const int64_t* indptr, int64_t n_rows, const void* indices,
@@ -40,6 +54,12 @@ bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
                    int32_t index_bytes) noexcept {
   return index_bytes == 4 ? increase(indptr, n_rows, static_cast<const int32_t*>(indices))
                           : increase(indptr, n_rows, static_cast<const int64_t*>(indices));
+}
+
+bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices,
+                    int32_t index_bytes, uint32_t* stamp) noexcept {
+  return index_bytes == 4 ? differ(indptr, n_rows, static_cast<const int32_t*>(indices), stamp)
+                          : differ(indptr, n_rows, static_cast<const int64_t*>(indices), stamp);
 }
 
 }  // namespace fastsum

@@ -23,7 +23,7 @@ Factor = Callable[[FloatArray], FloatArray]  # solves with the block
 MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
 FACTOR_BYTES = 1 << 26  # or as much as X
-LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
+LEAST_ROWS, SHARE_OF_ROWS = 4, 0.1  # of the sample: rows a column of the block, and of all rows
 MOST_SAMPLED = 1 << 26  # stored values: the sample is a copy, and X may be larger than memory
 # A flop of BLAS, one of a float32 factor, and what always may be spent, in stored values of a pass.
 FLOP, SINGLE_FLOP, FREE = 0.05, 0.008, 1e5
