@@ -312,6 +312,11 @@ class Certifier:
         value: FloatArray = sums.sum(axis=0)[: self._B] / self.problem.total_weight
         return value + self.problem.penalty_value(point)
 
+    def value_again(self, W: npt.NDArray[Any]) -> FloatArray:
+        """F at the last point, W with its best intercept, under another penalty, (B,)."""
+        value: FloatArray = self._mean_loss + self.problem.penalty_value(W)
+        return value
+
     def weighted_curvature(self) -> FloatArray:
         """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).
 

@@ -62,7 +62,7 @@ class BlockPreconditioner:
     """
 
     def __init__(self, problem: Problem, curvature: FloatArray, n_threads: int, passes: float):
-        self.problem, self.n_threads = problem, n_threads
+        self.problem, self.n_threads, self.passes = problem, n_threads, passes
         rows, C, K = problem.rows, problem.columns.n_outputs, problem.K
         d = rows.n_cols
         own = own_curvature(curvature, C)

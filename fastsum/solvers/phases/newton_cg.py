@@ -18,6 +18,7 @@ Source    Dembo, Eisenstat, Steihaug, SIAM Journal on Numerical Analysis 1982; s
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -121,9 +122,11 @@ class NewtonCG(NewtonStep):
         M = self._preconditioner
         weak = M is not None and not M.complete and self._products > self._passes
         if M is None or weak or np.abs(c - self._made_at).sum() > CHANGED * self._made_at.sum():
-            if self.spare is not None and not weak:
-                M, self.spare = self.spare, None
+            spare, self.spare = self.spare, None
+            if spare is not None and (not weak or spare.passes > self._passes):
+                M = copy(spare)  # the block alone is shared
                 M.use(self.problem)
+                self._passes = max(self._passes, M.passes)
             else:
                 self._passes = max(self._passes, GENEROUS * self._products)
                 M = self._preconditioner = None  # not two of them in memory
