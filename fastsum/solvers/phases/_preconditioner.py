@@ -24,6 +24,7 @@ MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
 FACTOR_BYTES = 1 << 26  # or as much as X
 LEAST_ROWS, SHARE_OF_ROWS = 4, 0.1  # of the sample: rows a column of the block, and of all rows
+FEW_ROWS = 20_000  # of which twice the share is taken: a tenth of 4,143 says too little (farm_ads)
 MOST_SAMPLED = 1 << 26  # stored values: the sample is a copy, and X may be larger than memory
 # A flop of BLAS, one of a float32 factor, and what always may be spent, in stored values of a pass.
 FLOP, SINGLE_FLOP, FREE = 0.05, 0.008, 1e5
@@ -114,7 +115,8 @@ class BlockPreconditioner:
             return (K / width) * (m * gram + flop * unknowns**3 / 3.0)
 
         def least(p: int) -> float:
-            share = min(SHARE_OF_ROWS * n, MOST_SAMPLED * n / max(1, rows.nnz))
+            share = max(SHARE_OF_ROWS * n, min(2.0 * SHARE_OF_ROWS * n, FEW_ROWS))
+            share = min(share, MOST_SAMPLED * n / max(1, rows.nnz))
             return float(min(n, max(LEAST_ROWS * p * width, share)))
 
         most = d if self.coupled else min(d, MOST_COLUMNS)
