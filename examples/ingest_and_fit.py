@@ -1,4 +1,9 @@
-"""From log files to a model: a store on the disk, a job that is interrupted, and its resumption."""
+"""
+From log files to a model
+=========================
+
+From log files to a model: a store on the disk, a job that is interrupted, and its resumption.
+"""
 
 import tempfile
 from pathlib import Path

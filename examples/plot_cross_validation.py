@@ -1,6 +1,10 @@
-"""The strength of a penalty by cross-validation: the best score against one standard error.
+"""
+Cross-validation in one pass
+============================
 
-    python examples/plot_cross_validation.py [FILE.png]
+The strength of a penalty by cross-validation: the best score against one standard error.
+
+``python examples/plot_cross_validation.py [FILE.png]`` draws it.
 
 Five folds and twenty values of C of an l1 logistic regression are problems over one data set and
 are solved together. The rule of one standard error takes the strongest penalty that is as good

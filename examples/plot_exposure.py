@@ -1,6 +1,10 @@
-"""Counts over different exposures: Poisson regression with an offset.
+"""
+Counts over different exposures
+===============================
 
-    python examples/plot_exposure.py [FILE.png]
+Counts over different exposures: Poisson regression with an offset.
+
+``python examples/plot_exposure.py [FILE.png]`` draws it.
 
 Claims of 2,000 insurance policies, each seen for some time between a week and five years. The
 number of claims grows with that time, which is no feature: its coefficient is known. With

@@ -1,6 +1,10 @@
-"""Regression with outliers: squared error against Huber's loss.
+"""
+Regression with outliers
+========================
 
-    python examples/plot_huber.py [FILE.png]
+Regression with outliers: squared error against Huber's loss.
+
+``python examples/plot_huber.py [FILE.png]`` draws it.
 
 One target in ten is off by a hundred. The squared error follows the outliers, Huber's loss counts
 each of them by its sign alone beyond a residual of delta (`loss_param`). Both fits are certified.

@@ -1,6 +1,10 @@
-"""Choice of the penalty: the path of an l1 logistic regression and its cross-validation.
+"""
+Path and choice of an l1 penalty
+================================
 
-    python examples/plot_path.py [FILE.png]
+Choice of the penalty: the path of an l1 logistic regression and its cross-validation.
+
+``python examples/plot_path.py [FILE.png]`` draws it.
 
 The path shows which features come in as the penalty gets weaker. The grid search solves all alphas
 on all folds together and takes, by the rule of one standard error, the strongest penalty that is

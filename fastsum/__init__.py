@@ -10,7 +10,7 @@ from fastsum.backend import select_cpu_level as _select_cpu_level
 
 _select_cpu_level()
 
-from fastsum import datasets, model_selection, plot, store  # noqa: E402
+from fastsum import callbacks, datasets, model_selection, plot, store  # noqa: E402
 from fastsum._versions import show_versions  # noqa: E402
 from fastsum.jobs import FittedModel, load_model, save_model  # noqa: E402
 from fastsum.linear_model import (  # noqa: E402
@@ -80,6 +80,7 @@ __all__ = [
     "Status",
     "__version__",
     "alpha_max",
+    "callbacks",
     "datasets",
     "load_model",
     "minimize",

@@ -98,11 +98,9 @@ class Certifier:
         self.passes = passes_of(problem, n_threads)
         self._margins, self.derivatives = self.passes.array(), self.passes.array()
         self.rounding = 4 * EPS * float(n) ** 0.5
-        self._dual = np.full(self._B, -np.inf)  # best dual value seen
+        self._dual = self._nothing_proved()  # best dual value seen
         self._null_objective = np.zeros(self._B)
-        self._mean_label = np.broadcast_to(
-            np.average(problem.y, axis=0, weights=problem.sample_weight), self._B
-        )
+        self._mean_label = np.broadcast_to(self._mean_of_labels(), self._B)
         self._margin_size = MarginSize(problem.rows)
         self.at_intercept: npt.NDArray[Any] = np.zeros(self._K, dtype=problem.dtype)
         offset = problem.offset
@@ -114,15 +112,19 @@ class Certifier:
         self.null = self._certify(self._zeros, np.zeros(self._K), problem.fit_intercept)
         self._null_objective = np.abs(self.null.objective)
 
-    def use(self, problem: Problem) -> None:
-        """Goes on with the same data under another penalty; what was proven is forgotten.
+    def _mean_of_labels(self) -> Any:
+        return np.average(self.problem.y, axis=0, weights=self.problem.sample_weight)
 
-        The gap of the null model is not known then.
-        """
+    def use(self, problem: Problem) -> None:
+        """Goes on with the same data under another penalty; what was proven is forgotten."""
         self.problem = problem
-        unknown = np.full(self._B, np.inf)
-        self._dual = -unknown
-        self.null = replace(self.null, gap=unknown, own_gap=unknown)
+        self._dual = self._nothing_proved()
+        gap = self.null.objective - self._dual
+        self.null = replace(self.null, gap=gap, own_gap=gap)
+
+    def _nothing_proved(self) -> FloatArray:
+        """The dual value of u = 0, (B,): losses and penalties are >= 0, and so is F."""
+        return np.where(self.problem.certified, 0.0, -np.inf)
 
     def at_zero(self) -> Certificate:
         """Certificate of w = 0, b = 0; its gap is that of the null model plus the difference."""
@@ -302,6 +304,11 @@ class Certifier:
         value, _, _ = self.passes.loss_terms(z, self._shift, None, False)
         return value / self.problem.total_weight + self.problem.penalty_value(point)
 
+    def value_again(self, W: npt.NDArray[Any]) -> FloatArray:
+        """F at the last point, W with its best intercept, under another penalty, (B,)."""
+        value: FloatArray = self._mean_loss + self.problem.penalty_value(W)
+        return value
+
     def weighted_curvature(self) -> RowArray:
         """The curvature (s_i / S) l''(z_i) at the last point as `hessian_product` takes it, (n, K).
 
@@ -442,7 +449,8 @@ class Certifier:
         gap = gap + np.maximum(lost, 0.0)
         rounding = ROUNDING * EPS * (np.abs(objective) + np.where(np.isfinite(gap), gap, 0.0))
         # Rounded down by its own rounding; a point above the null model has nothing to teach.
-        sane = (self._dual == -np.inf) | (objective <= self._null_objective * (1 + 1e-9))
+        first = self._null_objective == 0
+        sane = first | (objective <= self._null_objective * (1 + 1e-9))
         self._dual = np.where(sane, np.fmax(self._dual, objective - gap - rounding), self._dual)
         size = np.abs(objective) + np.abs(self._dual) + self._null_objective
         distance = np.maximum(objective - self._dual, 0.0) + ROUNDING * EPS * size

@@ -90,7 +90,7 @@ def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:
         order = np.random.Generator(np.random.PCG64(seed)).permutation(rows.n_rows)
     if s is not None and not s.all():  # a row without weight is no row
         order = np.flatnonzero(s) if order is None else order[s[order] > 0]
-    rewritten = _selected(rows, order, columns, n_threads)
+    rewritten = selected(rows, order, columns, n_threads)
     if order is None:
         return Prepared(problem.on_columns(rewritten, columns), columns, rows.n_cols)
     weight = None if s is None else s[order]
@@ -120,7 +120,7 @@ def _in_use(problem: Problem, count: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return used
 
 
-def _selected(rows: Rows, order: Order | None, columns: Order, n_threads: int) -> Rows:
+def selected(rows: Rows, order: Order | None, columns: Order, n_threads: int) -> Rows:
     """The rows `order`, None for all as they are, with `columns` in their order and no others."""
     (block,) = rows.blocks
     place = np.full(rows.n_cols, -1, dtype=np.int32)

@@ -55,6 +55,16 @@ struct Kernels {
   // counts (n_threads, n_cols) += stored values of each column, by thread; sparse storages.
   Status (*column_counts)(const RowBlock*, int32_t* counts, int32_t n_threads);
 
+  // Rows of ones split into frequent and rare columns: sizes first, then the ids; then
+  // out (n_cols + 1,) <- A' D A V, A = [X, 1], D = diag(c), with scratch z (n_rows,) and work
+  // (n_threads, n_hot + 1). The ids take work (n_threads, n_cols - n_hot + 1).
+  Status (*split_sizes)(const RowBlock*, const SplitRows*, int64_t* hot_sizes, int64_t* rare_sizes,
+                        int32_t n_threads);
+  Status (*split_fill)(const RowBlock*, const SplitRows*, uint16_t* hot, int32_t* rare_row,
+                       int32_t* rare_col, int32_t* work, int32_t n_threads);
+  Status (*split_product)(const SplitRows*, const double* V, const double* c, double* out,
+                          double* z, double* work, int32_t n_threads);
+
   // Copies sparse rows: row r of the copy is row order[r] (null: r) with column j renumbered
   // place[j], dropped where that is negative. indptr (n_order + 1,) holds where its rows begin;
   // indices and values (of `dtype`; null for kOnes) are filled.
@@ -150,6 +160,10 @@ CsrFault find_csr_fault(const int64_t* indptr, int64_t n_rows, const void* indic
 // True if column ids increase strictly inside every row: sorted and free of duplicates.
 bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
                    int32_t index_bytes) noexcept;
+
+// True if no row holds a column twice, in whatever order; stamp (n_cols,) is 0 before.
+bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices,
+                    int32_t index_bytes, uint32_t* stamp) noexcept;
 
 int32_t max_threads() noexcept;  // 1 without OpenMP
 bool has_openmp() noexcept;

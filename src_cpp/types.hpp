@@ -34,6 +34,20 @@ struct RowBlock {
   const int64_t* indptr;   // (n_rows + 1,); null for kDense
 };
 
+// Rows of ones, frequent columns by row and rare ones by column (omp/split.hpp).
+struct SplitRows {
+  int64_t n_rows;
+  int64_t n_cols;
+  int64_t n_hot;              // columns [0, n_hot) are by row
+  int64_t n_parts;            // part p has the rows [n_rows p / n_parts, n_rows (p + 1) / n_parts)
+  const int64_t* hot_indptr;  // (n_rows + 1,)
+  const uint16_t* hot;
+  const int64_t* rare_indptr;  // (n_parts + 1,); within a part by column, then by row
+  const int32_t* rare_row;     // within its part
+  const int32_t* rare_col;
+  const int64_t* rare_bounds;  // (n_threads + 1,): the rare columns of each thread, n_hot to n_cols
+};
+
 // What column k of a problem sees as the label of row i.
 enum TargetKind : int32_t {
   kShared = 0,     // y[i]

@@ -20,7 +20,16 @@ PACKAGE = ROOT / "fastsum"
 
 # Imports run downwards only. A new module is put into one of these layers.
 LAYERS = [
-    {"cli", "jobs", "distributed", "linear_model", "plot", "model_selection", "_versions"},
+    {
+        "cli",
+        "jobs",
+        "distributed",
+        "linear_model",
+        "plot",
+        "model_selection",
+        "_versions",
+        "callbacks",
+    },
     {"solvers"},
     {"prepare"},
     {"problem", "problem_parts", "certificate", "margin_size", "free_columns", "passes"}
@@ -40,6 +49,7 @@ SIBLINGS = {
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem", "margin_size", "free_columns", "passes"},  # what is certified
     "free_columns": {"problem"},  # whose columns they are
+    "distributed": {"linear_model"},  # whose estimators it gives other rows
     "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
     "model_selection": {"linear_model"},  # whose fits it makes together

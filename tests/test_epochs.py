@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.optimize
 from problems import DTYPES, LOSS_LAYOUTS, random_problem
 from reference import certificate as reference
 from reference.arrays import arrays_of
@@ -10,6 +11,7 @@ from reference.svrg_epoch import epoch
 from fastsum._core import _phases
 from fastsum.certificate import Certifier
 from fastsum.solvers.phases import epochs as module
+from fastsum.solvers.phases._plane import Plane
 from fastsum.solvers.phases.epochs import Epochs
 
 LOSSES = [loss for loss, layout in LOSS_LAYOUTS if layout == "single"]
@@ -125,9 +127,50 @@ def test_phase_steps_in_the_metric_of_the_hessian(
         problem, order, W[:, 0], P=np.append(P, rate_b / eta), eta=eta, correction=correction,
         damping=damping, n_merges=n_merges, n_threads=n_threads,
     )  # fmt: skip
-    np.testing.assert_allclose(there[:, 0], expected, atol=1e-10)
+    np.testing.assert_allclose(packed[0, :, 0], expected, atol=1e-10)
+    # then the best point on the line from the snapshot through the end of the epoch
+    w, step = W[:, 0].astype(float), expected - W[:, 0]
+
+    def along(t):
+        point = w + t * step
+        return reference.objectives(problem, point[:-1], point[-1:])[0]
+
+    least = scipy.optimize.minimize_scalar(along, bracket=(0.0, 1.0), tol=1e-12).fun
+    gained = along(0.0) - least
+    assert reference.objectives(problem, there[:-1, 0], there[-1])[0] <= least + 0.03 * gained
     if not fit_intercept:
         assert there[-1] == 0
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weights", ["none", "zeros"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_best_point_of_a_plane(loss, weights, fit_intercept):
+    rng = np.random.default_rng(8)
+    problem = random_problem(
+        9, loss, storage="csr", weights=weights, fit_intercept=fit_intercept, alpha=0.1, n=90
+    )
+    a, plane = arrays_of(problem), Plane(2)
+    w, *steps = rng.standard_normal((3, a.X.shape[1] + 1)) / 4
+    for v in (w, *steps):
+        v[-1] *= fit_intercept
+    margins = [a.X @ v[:-1] + v[-1] for v in (w, *steps)]
+    first, z = plane.best(problem, w, margins[0], steps[0], margins[1])
+    np.testing.assert_allclose(z, a.X @ first[:-1] + first[-1], atol=1e-12)
+    taken = first - w
+    second, z = plane.best(problem, first, z, steps[1], margins[2])
+    np.testing.assert_allclose(z, a.X @ second[:-1] + second[-1], atol=1e-12)
+
+    def value(t):
+        point = first + t[0] * steps[1] + t[1] * taken
+        return reference.objectives(problem, point[:-1], point[-1:])[0]
+
+    least = scipy.optimize.minimize(value, np.zeros(2), method="Nelder-Mead", tol=1e-10).fun
+    there = reference.objectives(problem, second[:-1], second[-1:])[0]
+    assert least - 1e-9 <= there <= least + 0.03 * (value(np.zeros(2)) - least) + 1e-9
+    np.testing.assert_allclose(plane.last, second - first, atol=1e-14)
+    plane.forget()
+    assert plane.last.size == plane.slope.size == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -128,7 +128,7 @@ def test_rows_chosen_twice_or_not_at_all(storage):
     rows = problem_of(storage=storage).rows
     order = np.array([3, 3, 89, 0, 45])  # row 45 is empty
     columns = np.array([7, 0, 3, 11])
-    copy = prepare._selected(rows, order, columns, 2)
+    copy = prepare.selected(rows, order, columns, 2)
     expected = dense_values(rows)[np.ix_(order, columns)]
     np.testing.assert_array_equal(dense_values(copy), expected)
 

@@ -211,7 +211,8 @@ def test_canonical_csr_is_not_copied(container, pointer):
         ("F", "to row-major"),
         ("int", "int64 to float64"),
         ("csr int64 ids", "column ids to int32"),
-        ("unsorted", "duplicates summed"),
+        ("unsorted", "no copy"),
+        ("duplicates", "duplicates summed"),
         ("csr of int", "int16 to float64"),
     ],
 )

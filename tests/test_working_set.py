@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 from problems import DTYPES, STORAGES, random_labels, random_matrix, random_weights, split_rows
-from scipy.special import xlogy
+from scipy.special import expit, xlogy
 from sklearn.linear_model import ElasticNet, lars_path
 
 from fastsum import Problem, minimize, prepare
@@ -495,3 +495,21 @@ def test_path_ends_where_the_ridge_part_is_strong():
     other = minimize(problem, "saga", tol=1e-8)
     assert result.status == "converged"
     np.testing.assert_allclose(result.objective, other.objective, rtol=1e-8)
+
+
+def test_a_set_that_outgrows_its_gram_matrix_leaves_the_sample_of_rows(monkeypatch):
+    """A Gram matrix of every k-th row is followed by one without storage, of all rows."""
+    settings = {"LONG": 0, "SAMPLE": 100, "SAMPLE_OF_COLUMN": 1, "MANY": 20, "LEAST": 16}
+    for name, value in settings.items():
+        monkeypatch.setattr(module, name, value)
+    rng = np.random.default_rng(0)
+    X = sp.random_array((1000, 300), density=0.2, rng=rng, format="csr")
+    y = np.where(X @ rng.standard_normal(300) + 0.3 * rng.standard_normal(1000) > 0, 1, 0)
+    result = minimize(Problem(X, y, alpha=1e-4, l1_ratio=0.5), tol=1e-10)
+    w, b = result.coef, result.intercept
+    assert result.status == "converged" and np.count_nonzero(w) > 50
+    u = np.where(y > 0, -1, 1) * expit(-np.where(y > 0, 1, -1) * (X @ w + b)) / len(y)
+    slope = X.T @ u + 0.5e-4 * w  # of the smooth part, by NumPy
+    assert abs(u.sum()) < 1e-7
+    np.testing.assert_allclose(slope[w != 0], -0.5e-4 * np.sign(w[w != 0]), atol=1e-7)
+    assert np.abs(slope[w == 0]).max() <= 0.5e-4 + 1e-7

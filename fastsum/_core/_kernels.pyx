@@ -10,7 +10,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastsum._core cimport kernels as c
@@ -388,3 +388,16 @@ def rows_increase(indptr, indices):
     with nogil:
         increase = c.rows_increase(pointers, n_rows, ids, width)
     return increase
+
+
+def columns_differ(indptr, indices, stamp):
+    """True if no row holds a column twice; stamp (d,) uint32 is 0 before."""
+    cdef int64_t n_rows = indptr.shape[0] - 1
+    cdef const int64_t* pointers = <const int64_t*>address(indptr, 8 * (n_rows + 1))
+    cdef const void* ids = address(indices, 0)
+    cdef uint32_t* stamp_ = <uint32_t*>address(stamp, 0, True)
+    cdef int32_t width = indices.itemsize
+    cdef bint differ
+    with nogil:
+        differ = c.columns_differ(pointers, n_rows, ids, width, stamp_)
+    return differ

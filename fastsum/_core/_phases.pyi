@@ -29,6 +29,27 @@ def add_squares(
     n_threads: int,
 ) -> None: ...
 def column_counts(block: Block, counts: Array, n_threads: int) -> None: ...
+def split_sizes(
+    block: Block, n_hot: int, hot_sizes: Array, rare_sizes: Array, n_threads: int
+) -> None: ...
+
+class Split:
+    def __init__(
+        self,
+        block: Block,
+        n_hot: int,
+        hot_indptr: Array,
+        hot: Array,
+        rare_indptr: Array,
+        rare_row: Array,
+        rare_col: Array,
+        work: Array,
+        n_threads: int,
+    ) -> None: ...
+    def product(
+        self, V: Array, curvature: Array, out: Array, z: Array, bounds: Array, work: Array
+    ) -> None: ...
+
 def gather_rows(
     block: Block,
     order: Array | None,

@@ -1,6 +1,6 @@
 """Kernels of the phases of solver="auto": products with the Hessian, rewritten rows, epochs."""
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t
 
 from fastsum._core cimport kernels as c
 from fastsum._core._kernels cimport Block, Task, address, raise_for
@@ -59,6 +59,73 @@ def column_counts(Block block, counts, int32_t n_threads):
     with nogil:
         status = kernels().column_counts(&block.raw, out, n_threads)
     raise_for(status)
+
+
+def split_sizes(Block block, int64_t n_hot, hot_sizes, rare_sizes, int32_t n_threads):
+    """Fills values of each row in columns below n_hot, (n,), and of each part in others, (parts,).
+
+    Both int64; the block is of ones.
+    """
+    cdef c.SplitRows X
+    cdef c.Status status
+    X.n_rows, X.n_cols, X.n_hot = block.raw.n_rows, block.raw.n_cols, n_hot
+    X.n_parts = rare_sizes.shape[0]
+    cdef int64_t* hot_ = <int64_t*>address(hot_sizes, 8 * X.n_rows, True)
+    cdef int64_t* rare_ = <int64_t*>address(rare_sizes, 8 * X.n_parts, True)
+    with nogil:
+        status = kernels().split_sizes(&block.raw, &X, hot_, rare_, n_threads)
+    raise_for(status)
+
+
+cdef class Split:
+    """Rows of ones by frequent and rare columns; keeps its arrays alive.
+
+    hot (values,) uint16 with hot_indptr (n + 1,) int64; rare_row and rare_col int32 with
+    rare_indptr (parts + 1,) int64; see src_cpp/omp/split.hpp.
+    """
+    cdef c.SplitRows raw
+    cdef object arrays
+
+    def __init__(self, Block block, int64_t n_hot, hot_indptr, hot, rare_indptr, rare_row,
+                 rare_col, work, int32_t n_threads):
+        """Fills hot, rare_row and rare_col; work (n_threads, d - n_hot + 1) int32."""
+        cdef int64_t n = block.raw.n_rows, d = block.raw.n_cols
+        cdef int64_t n_parts = rare_indptr.shape[0] - 1
+        cdef uint16_t* hot_ = <uint16_t*>address(hot, 2 * hot_indptr[n], True)
+        cdef int32_t* row_ = <int32_t*>address(rare_row, 4 * rare_indptr[n_parts], True)
+        cdef int32_t* col_ = <int32_t*>address(rare_col, 4 * rare_indptr[n_parts], True)
+        cdef int32_t* scratch = <int32_t*>address(work, 4 * n_threads * (d - n_hot + 1), True)
+        cdef c.Status status
+        self.arrays = hot_indptr, hot, rare_indptr, rare_row, rare_col
+        self.raw.n_rows, self.raw.n_cols, self.raw.n_hot = n, d, n_hot
+        self.raw.n_parts = n_parts
+        self.raw.hot_indptr = <const int64_t*>address(hot_indptr, 8 * (n + 1))
+        self.raw.rare_indptr = <const int64_t*>address(rare_indptr, 8 * (n_parts + 1))
+        self.raw.hot, self.raw.rare_row, self.raw.rare_col = hot_, row_, col_
+        with nogil:
+            status = kernels().split_fill(&block.raw, &self.raw, hot_, row_, col_, scratch,
+                                          n_threads)
+        raise_for(status)
+
+    def product(self, V, curvature, out, z, bounds, work):
+        """out (d + 1,) <- A' D A V for D from curvature (n,); z (n,) and work are scratch.
+
+        bounds (n_threads + 1,) int64 are the rare columns of each thread, work (n_threads,
+        n_hot + 1).
+        """
+        cdef c.SplitRows X = self.raw
+        cdef int32_t n_threads = bounds.shape[0] - 1
+        cdef const double* v = <const double*>address(V, 8 * (X.n_cols + 1))
+        cdef const double* c_ = <const double*>address(curvature, 8 * X.n_rows)
+        cdef double* sums = <double*>address(out, 8 * (X.n_cols + 1), True)
+        cdef double* z_ = <double*>address(z, 8 * X.n_rows, True)
+        cdef double* scratch = <double*>address(work, 8 * n_threads * (X.n_hot + 1), True)
+        cdef c.Status status
+        X.rare_bounds = <const int64_t*>address(bounds, 8 * (n_threads + 1))
+        with nogil:
+            status = kernels().split_product(&X, v, c_, sums, z_, scratch, n_threads)
+        raise_for(status)
+        PyErr_CheckSignals()
 
 
 def gather_rows(Block block, order, place, indptr, indices, values, int32_t n_threads):

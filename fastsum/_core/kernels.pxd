@@ -1,5 +1,5 @@
 # Every C++ declaration that Cython sees: types.hpp and kernels.hpp.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 
 cdef extern from "types.hpp" namespace "fastsum" nogil:
@@ -18,6 +18,18 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         const void* values
         const int32_t* indices
         const int64_t* indptr
+
+    cdef struct SplitRows:
+        int64_t n_rows
+        int64_t n_cols
+        int64_t n_hot
+        int64_t n_parts
+        const int64_t* hot_indptr
+        const uint16_t* hot
+        const int64_t* rare_indptr
+        const int32_t* rare_row
+        const int32_t* rare_col
+        const int64_t* rare_bounds
 
     cdef struct Targets:
         const double* y
@@ -138,6 +150,12 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         Status (*add_squares)(const RowBlock*, const double*, int64_t, double*, double*,
                               int32_t) noexcept nogil
         Status (*column_counts)(const RowBlock*, int32_t*, int32_t) noexcept nogil
+        Status (*split_sizes)(const RowBlock*, const SplitRows*, int64_t*, int64_t*,
+                              int32_t) noexcept nogil
+        Status (*split_fill)(const RowBlock*, const SplitRows*, uint16_t*, int32_t*, int32_t*,
+                             int32_t*, int32_t) noexcept nogil
+        Status (*split_product)(const SplitRows*, const double*, const double*, double*, double*,
+                                double*, int32_t) noexcept nogil
         Status (*gather_rows)(const RowBlock*, const int64_t*, int64_t, const int32_t*,
                               const int64_t*, int32_t*, void*, int32_t, int32_t) noexcept nogil
         Status (*penalty_terms)(int32_t, int64_t, int64_t, const void*, const double*,
@@ -180,6 +198,7 @@ cdef extern from "kernels.hpp" namespace "fastsum" nogil:
         int64_t where
     CsrFault find_csr_fault(const int64_t*, int64_t, const void*, int32_t, int64_t, int64_t)
     bint rows_increase(const int64_t*, int64_t, const void*, int32_t)
+    bint columns_differ(const int64_t*, int64_t, const void*, int32_t, uint32_t*)
 
     int32_t max_threads()
     bint has_openmp()

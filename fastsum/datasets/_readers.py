@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -190,7 +191,14 @@ def _load_arrays(path: str) -> dict[str, npt.NDArray[Any]]:
         if error.errno is not None:
             raise
         raise _broken(path, error) from error
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        NotImplementedError,
+        SyntaxError,
+        tokenize.TokenError,
+    ) as error:
         raise ValueError(
             f"{path}: not a usable .npz file ({error}). Write it with "
             "numpy.savez(path, X=X, y=y), or with data, indices, indptr, shape and y of a CSR "

@@ -6,6 +6,7 @@ import io
 import lzma
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -157,6 +158,8 @@ class Archive:
             ValueError,
             NotImplementedError,
             RuntimeError,
+            tokenize.TokenError,  # numpy's reader of headers, before it finds them invalid
+            SyntaxError,
         ) as error:
             raise self.error(f"array {name!r} cannot be read ({error})") from None
         if fortran and len(found) > 1:

@@ -120,6 +120,7 @@ class FittedModel:
         Returns
         -------
         y : ndarray of shape (n_samples,), or (n_samples, n_outputs) for several targets
+            Classes, or predictions of the targets.
         """
         if self.classes is None:
             return LOSSES[self.loss].response(self.decision_function(X, offset))
@@ -147,6 +148,7 @@ class FittedModel:
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
+            Probabilities of the classes, in the order of `classes`; each row sums to 1.
 
         Raises
         ------

@@ -101,7 +101,31 @@ class Job:
         recipe: Recipe,
         checkpoint_minutes: float = 5.0,
     ) -> Job:
-        """A new job; all of its settings are on the disk before the first pass."""
+        """A new job; all of its settings are on the disk before the first pass.
+
+        Parameters
+        ----------
+        folder : path
+            Of the job; made if it is not there.
+        store : path
+            The store whose part "train" is fitted.
+        out : path
+            Where the model goes.
+        recipe : Recipe
+            What to minimise, and how far.
+        checkpoint_minutes : float, default=5.0
+            Between two checkpoints, at least.
+
+        Returns
+        -------
+        job : Job
+            To be started by `run`.
+
+        Raises
+        ------
+        JobError
+            If the folder holds a job already, or cannot be made.
+        """
         path, data = Path(folder), Dataset(store)
         if recipe.max_iter < 1:
             raise JobError("a job makes at least one pass: max_iter must be positive")
@@ -139,6 +163,11 @@ class Job:
         allow_different_bits : bool, default=False
             Whether another machine or build may go on, whose last bits may differ.
 
+        Returns
+        -------
+        task : Task
+            The problem on the store, for `run`.
+
         Raises
         ------
         JobError
@@ -172,6 +201,11 @@ class Job:
             Called with the outcome once the model is written, before the job counts as finished.
         header : mapping, default=None
             What else the model's header says.
+
+        Returns
+        -------
+        outcome : Outcome
+            The result, whether the fit was stopped, and what was warned of.
 
         Raises
         ------

@@ -20,7 +20,30 @@ from .fitted_model import FittedModel
 class Recipe:
     """What to minimise, and how far.
 
-    The fields are the options of ``fastsum fit``; `alpha` None stands for 1 / n_samples.
+    Parameters
+    ----------
+    loss : str, default="logistic"
+        Loss of one row, docs/maths.md eq. (3).
+    loss_param : float, default=None
+        The parameter of a loss that has one.
+    alpha : float, default=None
+        Strength of the penalty; None is 1 / n_samples.
+    l1_ratio : float, default=0.0
+        Share of the l1 norm in it, in [0, 1].
+    fit_intercept : bool, default=True
+        Whether to fit an unpenalised intercept.
+    tol : float, default=1e-4
+        Share of what there is to gain that the certified gap may be.
+    max_iter : int, default=1000
+        Most passes over the data.
+    max_time : float, default=None
+        Most seconds.
+    solver : str, default="auto"
+        Any name of `fastsum.minimize`.
+    n_jobs : int, default=-1
+        Threads; -1 takes all CPUs.
+    seed : int, default=0
+        Of the order of the rows.
     """
 
     loss: str = "logistic"

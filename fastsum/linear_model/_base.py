@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastsum.backend import DEVICES, cuda
 from fastsum.data import Rows, as_rows
 from fastsum.device import is_on_device, to_host
+from fastsum.linear_model._callbacks import CallbackSupport, FitTask
 from fastsum.problem import Problem
 from fastsum.problem_parts import check_offset
 from fastsum.result import Result
@@ -59,7 +60,7 @@ SOLVER_CONSTRAINTS: Constraints = {
 }
 
 
-class FiniteSumEstimator(BaseEstimator):
+class FiniteSumEstimator(CallbackSupport, BaseEstimator):
     """Base of all estimators: the road from validated arrays to fitted attributes."""
 
     _solver: ClassVar[str] = "auto"  # of the estimators that have no `solver` parameter
@@ -166,7 +167,7 @@ class FiniteSumEstimator(BaseEstimator):
             given["lower"] = 0.0
         return given
 
-    def _solve(self, problem: Problem) -> Result:
+    def _solve(self, problem: Problem, task: FitTask | None = None) -> Result:
         """Minimises the problem and sets what every estimator reports."""
         result = solve(
             problem,
@@ -179,6 +180,7 @@ class FiniteSumEstimator(BaseEstimator):
             n_jobs=self.n_jobs,
             device=self.device,
             random_state=self.random_state,
+            callback=None if task is None else task.callback,
             verbose=int(self.verbose),
             keep_state=bool(self.warm_start),
         )
@@ -203,6 +205,7 @@ class FiniteSumEstimator(BaseEstimator):
             and getattr(self, "step_size", None) is None
             and getattr(self, "sampling", "auto") == "auto"
             and self.max_iter != 0
+            and not hasattr(self, "_skl_callbacks")  # which see one fit at a time
         )
 
     def _init(self, problem: Problem) -> Any:

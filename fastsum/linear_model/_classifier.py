@@ -23,6 +23,7 @@ from fastsum.linear_model._base import (
     Array,
     FiniteSumEstimator,
 )
+from fastsum.linear_model._callbacks import FitTask, with_callbacks
 from fastsum.losses import LOSSES, distinct
 from fastsum.problem import FloatArray, Problem
 from fastsum.problem_parts import check_offset
@@ -59,6 +60,7 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         """alpha and l1_ratio of the objective (1) for weights that sum to total_weight."""
         return self.alpha, self.l1_ratio
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -89,8 +91,12 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
         rows, y, weights = self._check_data(X, y, sample_weight)
         codes, weights = self._coded(y, weights)
         problem = self._problem(rows, codes, weights, offset)
-        self._unpack(self._solve(problem), problem)
+        task = FitTask(
+            self, X, y, sample_weight, lambda model, result: model._unpack(result, problem)
+        )
+        self._unpack(self._solve(problem, task), problem)
         self._remember_point()
+        task.end()
         return self
 
     def _coded(self, y: Array, weights: Array | None) -> tuple[Array, Array | None]:

@@ -241,6 +241,32 @@ class CrossValidated:
     # The methods whose parameters are routed to the scorer.
     _scoring_methods: ClassVar[tuple[str, ...]] = ("fit",)
 
+    def set_callbacks(self, *callbacks: Any) -> Any:
+        """Refuses callbacks, which see one fit at a time.
+
+        Parameters
+        ----------
+        *callbacks : callback instances
+            None is accepted here.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+
+        Raises
+        ------
+        NotImplementedError
+            If there are callbacks.
+        """
+        if callbacks:
+            raise NotImplementedError(
+                f"{type(self).__name__} solves all folds together, and callbacks see one fit at a "
+                "time: set them on the estimator without CV, or search with scikit-learn's "
+                "GridSearchCV"
+            )
+        return self
+
     def _forget(self) -> None:
         """Drops what an earlier fit has set: not every fit sets every attribute."""
         for name in [name for name in vars(self) if name.endswith("_")]:

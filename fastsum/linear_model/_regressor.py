@@ -22,6 +22,7 @@ from fastsum.linear_model._base import (
     Constraints,
     FiniteSumEstimator,
 )
+from fastsum.linear_model._callbacks import FitTask, with_callbacks
 from fastsum.losses import LOSSES
 from fastsum.problem import Problem
 from fastsum.result import Result
@@ -41,6 +42,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         """alpha and l1_ratio of the objective (1) for weights that sum to total_weight."""
         return self.alpha, self.l1_ratio
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -70,8 +72,10 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         """
         rows, y, weights = self._check_data(X, y, sample_weight)
         problem = self._base_problem(rows, y, weights, offset)
-        self._unpack(self._solve(problem), y)
+        task = FitTask(self, X, y, sample_weight, lambda model, result: model._unpack(result, y))
+        self._unpack(self._solve(problem, task), y)
         self._remember_point()
+        task.end()
         return self
 
     def _check_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, Array, Array | None]:

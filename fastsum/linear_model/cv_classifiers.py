@@ -233,8 +233,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         models = self._fit_folds(base, y, folds, plain)
         shape = len(folds), len(self.l1_ratios_), len(self.Cs_)
         self.scores_: FloatArray = score(folds, models).reshape(shape)
-        paths: Array = np.array([[self._row(model) for model in found] for found in models])
-        self.coefs_paths_: Array = paths.reshape(*shape, *paths.shape[2:])
+        self.coefs_paths_: Array = self._coefs([m for found in models for m in found], shape)
         self._choose_and_fit(base)
         n_iter = [[model.n_iter_ for model in found] for found in models]
         self.n_iter_ = np.array(n_iter, dtype=np.int32).reshape(shape)
@@ -261,12 +260,16 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.coef_ = np.ascontiguousarray(mean[:, :n_cols])
         self.intercept_ = mean[:, n_cols] if self.fit_intercept else np.zeros(len(mean), mean.dtype)
 
-    def _row(self, model: LogisticRegression) -> Array:
-        """Coefficients and, if fitted, intercepts, (n_classes or 1, d + 1 or d)."""
-        if not self.fit_intercept:
-            coef: Array = model.coef_
-            return coef
-        return np.column_stack([model.coef_, model.intercept_])
+    def _coefs(self, models: Sequence[LogisticRegression], shape: tuple[int, ...]) -> Array:
+        """Coefficients and, if fitted, intercepts, (*shape, n_classes or 1, d + 1 or d)."""
+        n_outputs, d = models[0].coef_.shape
+        size, dtype = (len(models), n_outputs, d + self.fit_intercept), models[0].coef_.dtype
+        out = np.empty(size, dtype=dtype)
+        for own, model in zip(out, models, strict=True):
+            own[:, :d] = model.coef_
+            if self.fit_intercept:
+                own[:, d] = model.intercept_
+        return out.reshape(*shape, *size[1:])
 
     def score(  # type: ignore[override]  # no fit with an offset, no score with one
         self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: Any

@@ -31,11 +31,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsum.data import Rows
 from fastsum.linear_model._base import NON_NEGATIVE, SHARED_CONSTRAINTS, Array, Constraints
+from fastsum.linear_model._callbacks import FitTask
 from fastsum.linear_model._docs import documented
 from fastsum.linear_model._regressor import LinearRegressor
 from fastsum.problem import Problem
 from fastsum.result import Result, Status
 from fastsum.solvers import solve
+from fastsum.solvers._progress import Callback
 from fastsum.solvers._registry import SOLVER_NAMES
 from fastsum.threads import resolve_n_threads
 
@@ -170,8 +172,8 @@ class HuberRegressor(LinearRegressor):
         rows, y = self._validate(X, y, y_numeric=True)
         return rows, y, self._check_weights(sample_weight, rows.n_rows)
 
-    def _solve(self, problem: Problem) -> Result:
-        search = _Search(self, problem)
+    def _solve(self, problem: Problem, task: FitTask | None = None) -> Result:
+        search = _Search(self, problem, None if task is None else task.callback)
         init = self._init(problem)
         sigma = float(self.scale_) if init is not None else None
         result, scale = search.run(init, sigma)
@@ -189,8 +191,9 @@ class HuberRegressor(LinearRegressor):
 class _Search:
     """The search in log sigma; `residuals` are those of the last fit."""
 
-    def __init__(self, estimator: HuberRegressor, problem: Problem):
+    def __init__(self, estimator: HuberRegressor, problem: Problem, callback: Callback | None):
         self.estimator, self.rows, self.y = estimator, problem.rows, problem.y
+        self.callback = callback
         self.s: FloatArray = (
             np.ones(len(self.y)) if problem.sample_weight is None else problem.sample_weight
         )
@@ -242,6 +245,8 @@ class _Search:
         ), float(scale)
 
     def _status(self, result: Result, gap: float, target: float, h: float) -> Status | None:
+        if result.status is Status.STOPPED:
+            return Status.STOPPED
         if self.alpha == 0.0:
             done = abs(h) <= self.estimator.tol and result.status.reached
             return Status.STATIONARY if done else None
@@ -274,6 +279,7 @@ class _Search:
                 n_jobs=model.n_jobs,
                 device=model.device,
                 random_state=model.random_state,
+                callback=self.callback,
                 verbose=int(model.verbose),
                 keep_state=False,
             )

@@ -103,7 +103,8 @@ def minimize(
 
     Returns
     -------
-    Result
+    result : Result
+        The point, its objective and its certified gap, and how the fit went.
 
     Raises
     ------

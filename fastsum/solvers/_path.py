@@ -86,9 +86,10 @@ class PenaltyPath:
             self._auto = Auto(problem, self._certifier, *self._arguments)
         if self._solved or self._other:  # the start is near
             self._auto.use(problem)
-        k, smooth = len(self._solved), not _kinks(problem)
-        if smooth and k < len(self._other):
-            self._auto.newton.spare = self._other[k].block
+        k, smooth = len(self._solved), not kinks(problem)
+        if smooth and self._other:
+            made = (point.block for point in self._other[k:])  # none where no Newton step was made
+            self._auto.newton.spare = next((block for block in made if block is not None), None)
         W, start = self._start(problem, log_alpha)
         merit = np.full(problem.columns.n_problems, np.inf)
         state: dict[str, Any] = {"passes": 0, "stalled": 0, "slowed": 0, "kept": 0, "merit": merit}
@@ -97,9 +98,9 @@ class PenaltyPath:
             self._auto,
             self._certifier,
             {"weights": W, **state},
-            min(tol, max(SHARPER * tol, SHARP)) if _kinks(problem) else tol,
+            min(tol, max(SHARPER * tol, SHARP)) if kinks(problem) else tol,
         )
-        run.eager = _kinks(problem)
+        run.eager = kinks(problem)
         with ProgressBar(0, "auto", max_iter) as bar, blas_threads(1, problem.rows.nnz):
             run.begin(start)
             status = run.loop(max_iter, None, bool(self._solved), callback, bar)
@@ -120,10 +121,10 @@ class PenaltyPath:
             W[-1] = certifier.null.intercept
             return W, certifier(W, np.tile(certifier.null.intercept, (problem.rows.n_rows, 1)))
         here = self._solved[-1]
-        foretold = None if _kinks(problem) else self._foretold(log_alpha)
+        foretold = None if kinks(problem) else self._foretold(log_alpha)
         if foretold is not None:
             step, slope = foretold
-            F = certifier.value_along(slope, 0.0, here.W)
+            F = certifier.value_again(here.W)
             for length in LENGTHS:
                 W = here.W + length * step
                 if (certifier.value_along(slope, length, W) < F).all():
@@ -160,6 +161,6 @@ class PenaltyPath:
         return step, slope
 
 
-def _kinks(problem: Problem) -> bool:
+def kinks(problem: Problem) -> bool:
     """Whether solutions on a path have kinks, which no polynomial foretells."""
     return bool(problem.l1.any()) or problem.penalty.bounded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
 from queue import SimpleQueue
@@ -22,7 +22,7 @@ from fastsum.problem import Problem
 from fastsum.result import Result, Status
 from fastsum.solvers._memory import Footprint
 from fastsum.solvers._minimize import check_settings, result_of, seed_of, solve
-from fastsum.solvers._path import PenaltyPath
+from fastsum.solvers._path import PenaltyPath, kinks
 from fastsum.solvers._placement import placed_together
 from fastsum.solvers._progress import Progress
 from fastsum.solvers._registry import resolve_solver
@@ -115,8 +115,9 @@ def solve_many(
 class _SideBySide:
     """Paths under "auto", as many at a time as there are threads.
 
-    A path of 2 10^6 values took as long with two threads as with one: threads inside a fit only
-    where there are fewer paths than threads. Paths that are too many by a few are cut, so that all
+    A fit of 2 10^6 values is little faster with two threads than with one: threads inside a fit
+    only where there are fewer paths than threads, and for a single path that would be left over: it
+    leads, and all others set out from what it found. More that are left over are cut, so that all
     threads end at about the same time.
     """
 
@@ -137,19 +138,24 @@ class _SideBySide:
         self.memory = footprint.sentence(self._workers, memory_budget)
         size = problems[0].rows.nnz * problems[0].K
         self._inner = useful_threads(n_threads // self._workers, size)
-        self._shared = _shared(problems, useful_threads(n_threads, size), seed)
+        self._all = useful_threads(n_threads, size)
+        self._shared = _shared(problems, self._all, seed)
         self._stopped = False
 
     def results(self) -> Iterator[tuple[int, Result]]:
         """(position of a problem, its result), as they come."""
-        chains = _chains(self._paths, self._workers)
+        paths, leader = self._paths, None
+        if self._leads():
+            leader = yield from self._chain([(paths[0], 0, len(paths[0]))], self._all)
+            paths = paths[1:]
+        chains = _chains(paths, self._workers)
         if self._workers == 1:
-            yield from self._chain(chains[0])
+            yield from self._chain(chains[0], self._inner)
             return
         # one limit around all: each path's own would end while others run
         with blas_threads(self._inner, np.inf), ThreadPoolExecutor(self._workers) as pool:
             done: SimpleQueue[tuple[int, Result]] = SimpleQueue()
-            ends = [pool.submit(self._fill, chain, done) for chain in chains]
+            ends = [pool.submit(self._fill, chain, leader, done) for chain in chains]
             try:
                 for end in as_completed(ends):
                     end.result()
@@ -160,18 +166,26 @@ class _SideBySide:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _fill(self, chain: list[Piece], done: SimpleQueue[tuple[int, Result]]) -> None:
-        for solved in self._chain(chain):
+    def _leads(self) -> bool:
+        """Whether the first path goes before the others, on all threads."""
+        one_too_many = self._workers > 1 and len(self._paths) % self._workers == 1
+        return one_too_many and self._all > 1 and not kinks(self._problems[0])
+
+    def _fill(
+        self, chain: list[Piece], leader: PenaltyPath | None, done: SimpleQueue[tuple[int, Result]]
+    ) -> None:
+        for solved in self._chain(chain, self._inner, leader):
             done.put(solved)
 
-    def _chain(self, pieces: list[Piece]) -> Iterator[tuple[int, Result]]:
-        """Paths one after the other, each by the steps of the last whole one before."""
-        whole: PenaltyPath | None = None
+    def _chain(
+        self, pieces: list[Piece], n_threads: int, whole: PenaltyPath | None = None
+    ) -> Generator[tuple[int, Result], None, PenaltyPath | None]:
+        """Paths one after the other, each by the steps of the last whole one, which it returns."""
         for ids, begin, end in pieces:
             first = len({self._problems[i].penalty.alpha.tobytes() for i in ids[:begin]})
             fold = _fold(self._shared, self._problems[ids[0]])
             # by what this thread solved only: bits never depend on time
-            path = PenaltyPath(fold, self._inner, self._seed, whole, first)
+            path = PenaltyPath(fold, n_threads, self._seed, whole, first)
             last: Result | None = None
             alpha = np.empty(0)
             for i in ids[begin:end]:
@@ -179,11 +193,12 @@ class _SideBySide:
                 if last is None or not np.array_equal(problem.penalty.alpha, alpha):
                     run, status = path.solve(problem, self._tol, self._max_iter, self._stop)
                     if self._stopped:
-                        return
+                        return None
                     last = result_of(run, problem, status, keep_state=False, warn=False)
                     alpha = problem.penalty.alpha
                 yield i, last  # of equal problems the same
             whole = path if end - begin == len(ids) else whole
+        return whole
 
     def _stop(self, progress: Progress) -> bool:
         return self._stopped

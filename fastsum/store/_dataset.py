@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,15 @@ class Dataset(RowSource):
             "block(s))"
         )
 
+    def only(self, blocks: Sequence[int]) -> Dataset:
+        """The same with some of its blocks alone; the others are not read."""
+        other = copy.copy(self)
+        other.__dict__.pop("rows", None)
+        other.shards = [self.shards[number] for number in blocks]
+        other._arrays = [self._arrays[number] for number in blocks]
+        other.n_rows = sum(int(shard["n_rows"]) for shard in other.shards)
+        return other
+
     @property
     def shape(self) -> tuple[int, int]:
         """(n, d)."""
@@ -142,9 +152,17 @@ class Dataset(RowSource):
             np.dtype(self.manifest["dtype"]),
             column_order=self.columns,
             user_cols=self.n_features,
-            fingerprint=int(self.fingerprint[:15], 16) + PARTS.index(self.part) if whole else None,
+            fingerprint=self._number if whole else None,
             ahead=self._ahead if whole else None,
         )
+
+    @property
+    def _number(self) -> int:
+        """A fingerprint of the rows."""
+        number = int(self.fingerprint[:15], 16) + PARTS.index(self.part)
+        held = [shard["number"] for shard in self.shards]
+        everything = [s["number"] for s in self.manifest["shards"] if s["part"] == self.part]
+        return number if held == everything else hash((number, *held))
 
     def _open(self, shard: Shard) -> dict[str, MappedArray]:
         n, nnz = shard["n_rows"], shard["n_stored"]

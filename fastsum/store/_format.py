@@ -18,6 +18,7 @@ import mmap
 import os
 import re
 import stat
+import tokenize
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -151,7 +152,7 @@ def _header(stream: BinaryIO, where: Path) -> tuple[tuple[int, ...], np.dtype[An
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         shape, fortran, dtype = readers[version](stream)
-    except (ValueError, KeyError, SyntaxError, TypeError, EOFError) as error:
+    except (ValueError, KeyError, SyntaxError, TypeError, EOFError, tokenize.TokenError) as error:
         raise StoreError(f"{where} is no npy file ({error})") from None
     if dtype.hasobject or (fortran and len(shape) > 1):
         raise StoreError(f"{where} holds {dtype}, stored in a way that is not read")

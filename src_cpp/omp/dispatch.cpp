@@ -1,4 +1,4 @@
-// Picks the CPU level once; holds what does not depend on it (registries, CSR check, fork guard).
+// Picks the CPU level once; holds what does not depend on it (registries, fork guard).
 #include <pthread.h>
 
 #include <atomic>
@@ -129,40 +129,6 @@ static const char* const kSolverNames[] = {
 };
 int32_t num_solvers() noexcept { return sizeof(kSolverNames) / sizeof(kSolverNames[0]); }
 const char* solver_name(int32_t id) noexcept { return kSolverNames[id]; }
-
-template <class Index>
-static CsrFault find_bad_index(const Index* indices, int64_t nnz, int64_t n_cols) {
-  for (int64_t e = 0; e < nnz; ++e)
-    if (indices[e] < 0 || int64_t(indices[e]) >= n_cols) return {3, e};
-  return {0, 0};
-}
-
-CsrFault find_csr_fault(const int64_t* indptr, int64_t n_rows, const void* indices,
-                        int32_t index_bytes, int64_t nnz, int64_t n_cols) noexcept {
-  if (indptr[0] != 0) return {1, 0};
-  for (int64_t i = 0; i < n_rows; ++i) {
-    if (indptr[i + 1] < indptr[i]) return {1, i};
-    if (indptr[i + 1] > nnz) return {2, i};
-  }
-  // Only what the pointers reach is ever read.
-  return index_bytes == 4
-           ? find_bad_index(static_cast<const int32_t*>(indices), indptr[n_rows], n_cols)
-           : find_bad_index(static_cast<const int64_t*>(indices), indptr[n_rows], n_cols);
-}
-
-template <class Index>
-static bool increase(const int64_t* indptr, int64_t n_rows, const Index* indices) {
-  for (int64_t i = 0; i < n_rows; ++i)
-    for (int64_t e = indptr[i] + 1; e < indptr[i + 1]; ++e)
-      if (indices[e] <= indices[e - 1]) return false;
-  return true;
-}
-
-bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
-                   int32_t index_bytes) noexcept {
-  return index_bytes == 4 ? increase(indptr, n_rows, static_cast<const int32_t*>(indices))
-                          : increase(indptr, n_rows, static_cast<const int64_t*>(indices));
-}
 
 #ifdef _OPENMP
 int32_t max_threads() noexcept { return omp_get_max_threads(); }

@@ -14,6 +14,7 @@
 #include "gram.hpp"
 #include "passes.hpp"
 #include "prepare.hpp"
+#include "split.hpp"
 
 #define FASTSUM_TEXT_(x) #x
 #define FASTSUM_TEXT(x) FASTSUM_TEXT_(x)
@@ -44,6 +45,9 @@ const Kernels table = {
   hessian_product,
   add_squares,
   column_counts,
+  split_sizes,
+  split_fill,
+  split_product,
   gather_rows,
   penalty_terms,
   count_selected,

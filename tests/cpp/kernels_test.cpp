@@ -361,6 +361,10 @@ void test_csr_checks() {
   check(rows_increase(good, 3, ids, 4), "sorted rows");
   check(!rows_increase(good, 3, twice, 4), "duplicates");
   check(!rows_increase(good, 3, unsorted, 4), "unsorted");
+  uint32_t stamps[3][64] = {};
+  check(columns_differ(good, 3, ids, 4, stamps[0]), "sorted rows differ");
+  check(!columns_differ(good, 3, twice, 4, stamps[1]), "a column twice");
+  check(columns_differ(good, 3, unsorted, 4, stamps[2]), "unsorted rows differ");
 }
 
 void test_level(const Kernels& k, const Kernels& base) {

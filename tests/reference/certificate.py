@@ -23,7 +23,7 @@ def intercept_slope(problem, w, b):
 
 
 def gaps(problem, w, b):
-    """The smallest F - D of the dual points c u with the c of eq. (6) or c = 1, (B,)."""
+    """The smallest F - D of the dual points c u with the c of eq. (6), c = 1 or c = 0, (B,)."""
     a = arrays_of(problem)
     w = np.asarray(w, dtype=float)
     u = a.derivatives(slice(None), a.X @ w + b)
@@ -38,7 +38,7 @@ def gaps(problem, w, b):
             continue
         if not (l1 + l2).any():
             continue
-        scales = [1.0] if (l2 > 0).all() else []
+        scales = [0.0, 1.0] if (l2 > 0).all() else [0.0]
         if (l1 > 0).all():
             scales.append(min(1.0, l1[0] / np.abs(v_k).max()))
         for c in scales:

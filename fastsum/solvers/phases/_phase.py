@@ -16,7 +16,14 @@ Weights = npt.NDArray[Any]
 
 
 class Phase(ABC):
-    """A map from a certified point to a better one."""
+    """A map from a certified point to a better one.
+
+    Attributes
+    ----------
+    margins : (n, K) array or None
+        Those of the point last returned, where the phase knows them: its certificate takes half
+        a pass less.
+    """
 
     name: ClassVar[str]
     # Attributes that later rounds depend on: arrays, scalars or None. None instead of a tuple: what
@@ -25,6 +32,7 @@ class Phase(ABC):
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int):
         self.problem, self.certifier, self.n_threads = problem, certifier, n_threads
+        self.margins: FloatArray | None = None
 
     def use(self, problem: Problem) -> None:
         """Goes on with the same data under another penalty."""

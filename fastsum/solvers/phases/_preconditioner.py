@@ -23,7 +23,8 @@ Factor = Callable[[FloatArray], FloatArray]  # solves with the block
 MOST_COLUMNS = 3000  # of a block
 MOST_EXACT = 1500  # unknowns of a block that holds all columns and couples their outputs
 FACTOR_BYTES = 1 << 26  # or as much as X
-LEAST_ROWS, SHARE_OF_ROWS = 4, 0.2  # of the sample: rows a column of the block, and of all rows
+LEAST_ROWS, SHARE_OF_ROWS = 4, 0.1  # of the sample: rows a column of the block, and of all rows
+FEW_ROWS = 20_000  # of which twice the share is taken: a tenth of 4,143 says too little (farm_ads)
 MOST_SAMPLED = 1 << 26  # stored values: the sample is a copy, and X may be larger than memory
 # A flop of BLAS, one of a float32 factor, and what always may be spent, in stored values of a pass.
 FLOP, SINGLE_FLOP, FREE = 0.05, 0.008, 1e5
@@ -62,7 +63,7 @@ class BlockPreconditioner:
     """
 
     def __init__(self, problem: Problem, curvature: FloatArray, n_threads: int, passes: float):
-        self.problem, self.n_threads = problem, n_threads
+        self.problem, self.n_threads, self.passes = problem, n_threads, passes
         rows, C, K = problem.rows, problem.columns.n_outputs, problem.K
         d = rows.n_cols
         own = own_curvature(curvature, C)
@@ -114,7 +115,8 @@ class BlockPreconditioner:
             return (K / width) * (m * gram + flop * unknowns**3 / 3.0)
 
         def least(p: int) -> float:
-            share = min(SHARE_OF_ROWS * n, MOST_SAMPLED * n / max(1, rows.nnz))
+            share = max(SHARE_OF_ROWS * n, min(2.0 * SHARE_OF_ROWS * n, FEW_ROWS))
+            share = min(share, MOST_SAMPLED * n / max(1, rows.nnz))
             return float(min(n, max(LEAST_ROWS * p * width, share)))
 
         most = d if self.coupled else min(d, MOST_COLUMNS)

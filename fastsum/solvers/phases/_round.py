@@ -47,7 +47,7 @@ def make_round(
     """
     phase = engine.next()
     moved, passes = phase.improve(W, here, target, budget)
-    there = certifier(moved)
+    there = certifier(moved, phase.margins)
     with np.errstate(invalid="ignore"):
         rounding = certifier.rounding * np.abs(here.objective)
         better = there.objective <= here.objective + rounding

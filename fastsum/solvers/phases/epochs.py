@@ -4,7 +4,8 @@ Problem   min_w F(w) of eq. (1), one smooth uncoupled problem, sparse rows
 Step      w_j <- prox_{eta P_j D_j h}(w_j - eta P_j (c_i (u_i - u~_i) x_ij + D_j g~_j)) on the
           columns of row i; u~, g~: derivatives and gradient at the snapshot, which the certificate
           has just computed; P_j = 1 / (H_jj + (1 + c) l2), H the Hessian of the loss there
-          (src_cpp/solvers/svrg_epoch.hpp, also for what several threads do)
+          (src_cpp/solvers/svrg_epoch.hpp, also for what several threads do); then the best point
+          of the plane of this epoch's step and the one before (_plane.py)
 Rate      linear in epochs, in the metric of P: the ratio of L to mu is that of the scaled data
 Source    Johnson, Zhang, NIPS 2013; sparse steps: Leblond, Pedregosa, Lacoste-Julien, AISTATS 2017;
           a fixed diagonal metric is a change of variables
@@ -25,6 +26,7 @@ from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
 from fastsum.sampling import Sampler, rng_from_state, rng_state
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
+from fastsum.solvers.phases._plane import Plane
 from fastsum.solvers.phases._preconditioner import SMALLEST
 
 SHIFT = 6.0  # c: what the metric holds of l2 beyond its own
@@ -47,6 +49,7 @@ class Epochs(Phase):
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self._slower, self._epochs = 1.0, 0
         self._metric, self._norms = np.empty(0), np.empty(0)
+        self._plane = Plane(n_threads)
         self._blocks, self._dtype = blocks_for_steps(problem)
         n, s = problem.rows.n_rows, problem.sample_weight
         self._sampler = Sampler(problem.rows, s, np.ones(n), "blocks")
@@ -77,8 +80,8 @@ class Epochs(Phase):
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
-        """An epoch of steps from W."""
-        problem, d = self.problem, self.problem.rows.n_cols
+        """An epoch of steps from W, and the best point of the plane it opens."""
+        problem, d, self.margins = self.problem, self.problem.rows.n_cols, None
         l2, c = float(problem.l2[0]), self.certifier.weighted_curvature()
         if self._epochs < FRESH:
             h = problem.rows.weighted_squares(c, self.n_threads)[:, 0]
@@ -118,20 +121,36 @@ class Epochs(Phase):
                 max(1, round(merges * len(order) / n_steps)),
                 self.n_threads,
             )
-        return one[:, :1].astype(problem.dtype), 1
+        return self._along_the_plane(W, one[:, 0].astype(np.float64)), 1
+
+    def _along_the_plane(self, W: Weights, end: FloatArray) -> Weights:
+        """The best point near the end of an epoch from W; its margins are kept."""
+        problem, w = self.problem, W[:, 0].astype(np.float64)
+        step = end - w
+        slope = np.empty((problem.rows.n_rows, 1))
+        problem.rows.margins(step[:, None], self.n_threads, slope)  # no difference: it cancels
+        if not np.isfinite(slope).all():  # the engine takes it back
+            return end[:, None].astype(problem.dtype)
+        start = self.certifier.margins[:, 0]
+        w, margins = self._plane.best(problem, w, start, step, slope[:, 0])
+        self.margins = margins[:, None] if problem.dtype == np.float64 else None
+        return w[:, None].astype(problem.dtype)
 
     def memory(self) -> dict[str, Any]:
-        """With the state of the order of rows."""
-        return {**(super().memory() or {}), "rng": rng_state(self._rng)}
+        """With the state of the order of rows, and the last step."""
+        plane = {"last": self._plane.last, "slope": self._plane.slope}
+        return {**(super().memory() or {}), **plane, "rng": rng_state(self._rng)}
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Takes over what `memory` told."""
         super().recall(memory)
+        self._plane.last, self._plane.slope = memory["last"], memory["slope"]
         self._rng = rng_from_state(memory["rng"])
 
     def failed(self, worse: npt.NDArray[np.bool_]) -> None:
         """The step was too long."""
         self._slower *= 0.5
+        self._plane.forget()
 
     def _step(self) -> tuple[float, FloatArray]:
         """eta and c_i = s_i n / S, cut where one step would go past the minimum of its row."""

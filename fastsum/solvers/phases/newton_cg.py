@@ -18,6 +18,7 @@ Source    Dembo, Eisenstat, Steihaug, SIAM Journal on Numerical Analysis 1982; s
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from fastsum.problem import Problem
 from fastsum.solvers.phases._newton_step import NewtonStep
 from fastsum.solvers.phases._phase import FloatArray, Weights
 from fastsum.solvers.phases._preconditioner import SMALLEST, BlockPreconditioner
+from fastsum.solvers.phases._split import SplitRows
 
 # Of the gap wanted, what the residual may leave; and where the gap wanted is small beside all there
 # is to gain: who asks for a tol of FINE looks at digits of coefficients, which are a root of it.
@@ -35,7 +37,7 @@ PART, FINE_PART, FINE = 0.8, 0.01, 1e-8
 CURVED = 4.0  # times (decrease of the model)^2 / F(null): what a Newton step leaves to gain
 TAIL = 3.0  # times the last decrease: what conjugate gradients have left to gain
 MOST_TAIL, FAR_TAIL = 0.1, 0.5  # of the decrease that may be left; the second for shortened steps
-ENTER, STAY = 0.1, 0.6  # of the squared residual wanted: what cold columns may hold
+ENTER, STAY = 0.5, 0.95  # of the squared residual wanted: what cold columns may hold
 LEAST_ETA = 1e-4  # of the gradient, what may always be left
 CHANGED = 0.3  # of the curvature: the preconditioner is made anew
 # Passes that the first preconditioner may cost, and each later one for a product of the longest
@@ -58,6 +60,7 @@ class NewtonCG(NewtonStep):
         self._passes, self._products = FIRST, 0
         self._made_at: FloatArray = np.empty(0)  # the curvature it is of
         self._plain: FloatArray | None = None
+        self._split: SplitRows | None = None
 
     def improve(
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
@@ -119,9 +122,11 @@ class NewtonCG(NewtonStep):
         M = self._preconditioner
         weak = M is not None and not M.complete and self._products > self._passes
         if M is None or weak or np.abs(c - self._made_at).sum() > CHANGED * self._made_at.sum():
-            if self.spare is not None and not weak:
-                M, self.spare = self.spare, None
+            spare, self.spare = self.spare, None
+            if spare is not None and (not weak or spare.passes > self._passes):
+                M = copy(spare)  # the block alone is shared
                 M.use(self.problem)
+                self._passes = max(self._passes, M.passes)
             else:
                 self._passes = max(self._passes, GENEROUS * self._products)
                 M = self._preconditioner = None  # not two of them in memory
@@ -239,8 +244,12 @@ class NewtonCG(NewtonStep):
     def _product(self, p: FloatArray, c: FloatArray, work: FloatArray) -> FloatArray:
         """H p on the free coordinates."""
         B = self.problem.columns.n_problems
-        out = self.problem.rows.hessian_product(p, c, B, self.n_threads, work)
-        return self._masked(out)
+        rows = self.problem.rows
+        if self._split is None and SplitRows.serves(rows, self.problem.K):
+            self._split = SplitRows(rows, self.n_threads)
+        if self._split is not None and self._split.pays:
+            return self._masked(self._split.product(p, c))
+        return self._masked(rows.hessian_product(p, c, B, self.n_threads, work))
 
     def _masked(self, v: FloatArray) -> FloatArray:
         """v with 0 where w may not move."""

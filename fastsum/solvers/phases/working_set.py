@@ -380,6 +380,8 @@ class _Local:
     def model(self, fresh: bool) -> None:
         """Takes the Hessian of this model, or an older one unless `fresh`."""
         h, gram = self.h, self.state.gram
+        if gram is not None and gram.stride > 1 and not self.stored:
+            gram = None  # a sample of the rows serves stored matrices only
         stride = self.stride if gram is None else gram.stride
         if fresh:
             stride = stride // DENSER if stride >= 2 * DENSER else 1

@@ -1,6 +1,6 @@
 """The cost of a fit from the disk against the number of non-zeros.
 
-    python benchmarks/scale.py 1e7 1e8          # and 1e9 with 5 GB of disk and some patience
+    python benchmarks/scale/store.py 1e7 1e8          # and 1e9 with 5 GB of disk and some patience
 
 Each size is a generated click log of 40 ones a row in 2^22 columns, as a store with shards of 2^18
 rows; it is fitted by solver="auto" to a relative gap of 1e-3 in a process of its own. Anonymous
