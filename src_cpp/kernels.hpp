@@ -162,8 +162,8 @@ bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
                    int32_t index_bytes) noexcept;
 
 // True if no row holds a column twice, in whatever order; stamp (n_cols,) is 0 before.
-bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices,
-                    int32_t index_bytes, uint32_t* stamp) noexcept;
+bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices, int32_t index_bytes,
+                    uint32_t* stamp) noexcept;
 
 int32_t max_threads() noexcept;  // 1 without OpenMP
 bool has_openmp() noexcept;

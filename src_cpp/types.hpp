@@ -39,20 +39,20 @@ struct SplitRows {
   int64_t n_rows;
   int64_t n_cols;
   int64_t n_hot;              // columns [0, n_hot) are by row
-  int64_t n_parts;            // part p has the rows [n_rows p / n_parts, n_rows (p + 1) / n_parts)
+  int64_t n_parts;  // part p has the rows [n_rows p / n_parts, n_rows (p + 1) / n_parts)
   const int64_t* hot_indptr;  // (n_rows + 1,)
   const uint16_t* hot;
   const int64_t* rare_indptr;  // (n_parts + 1,); within a part by column, then by row
-  const int32_t* rare_row;     // within its part
+  const int32_t* rare_row;  // within its part
   const int32_t* rare_col;
   const int64_t* rare_bounds;  // (n_threads + 1,): the rare columns of each thread, n_hot to n_cols
 };
 
 // What column k of a problem sees as the label of row i.
 enum TargetKind : int32_t {
-  kShared = 0,     // y[i]
+  kShared = 0,  // y[i]
   kOneVsRest = 1,  // +1 if y[i] == problem, else -1
-  kMulti = 2,      // y[i * stride + problem]
+  kMulti = 2,  // y[i * stride + problem]
 };
 
 struct Targets {
@@ -76,12 +76,12 @@ struct Targets {
 // The K axis of a block of rows: K = n_problems * n_outputs columns of margins.
 struct Columns {
   int64_t n_problems;  // B: independent problems (one-vs-rest classes, targets, folds)
-  int64_t n_outputs;   // C: outputs coupled inside one loss (softmax)
+  int64_t n_outputs;  // C: outputs coupled inside one loss (softmax)
   Targets targets;
   const double* sample_weight;  // s_i, (n_rows,); null means all ones
-  int32_t loss;                 // index in losses.def
-  double loss_param;            // its parameter; of no meaning if it has none
-  const double* offset;         // o, (n_rows, K); null means 0
+  int32_t loss;  // index in losses.def
+  double loss_param;  // its parameter; of no meaning if it has none
+  const double* offset;  // o, (n_rows, K); null means 0
 
   // z_k <- z_k + o_ik, where the margins x_i' w + b of a row become what its loss is taken at.
   [[gnu::always_inline]] FASTSUM_HD void add_offset(int64_t row, double* z) const {
@@ -95,20 +95,20 @@ struct Columns {
 // offset to the block by the caller. (d + 1, K) arrays hold the intercept in their last row.
 struct StepArgs {
   Columns columns;
-  const int64_t* order;   // (n_steps,) rows of the block to visit
+  const int64_t* order;  // (n_steps,) rows of the block to visit
   int64_t n_steps;
-  double total_weight;    // S
-  const double* q;        // importance correction 1 / p_i, (n_rows,); null: uniform `q_uniform`
-  double q_uniform;       // 1 / p when p_i is the same for all rows
+  double total_weight;  // S
+  const double* q;  // importance correction 1 / p_i, (n_rows,); null: uniform `q_uniform`
+  double q_uniform;  // 1 / p when p_i is the same for all rows
   double intercept_curvature;  // c^2 of eq. (15); 0 keeps the intercept where it is
   // Arrays of the block's dtype:
   const void* density;  // P_j D_j of eq. (11), (n_cols,); null means all ones
-  const void* scale;    // P_j, the diagonal preconditioner, (n_cols,); null means all ones
-  const void* step;     // gamma_k, (K,)
-  const void* l1;       // alpha_k l1_ratio_k, (K,)
-  const void* l2;       // alpha_k (1 - l1_ratio_k), (K,)
-  const void* own;      // f_j, lower_j and upper_j of eq. (65), (n_cols, 3); null: 1, -inf, inf
-  const void* ridge;    // more of l2 that no f_j scales, (K,); read where `own` is given
+  const void* scale;  // P_j, the diagonal preconditioner, (n_cols,); null means all ones
+  const void* step;  // gamma_k, (K,)
+  const void* l1;  // alpha_k l1_ratio_k, (K,)
+  const void* l2;  // alpha_k (1 - l1_ratio_k), (K,)
+  const void* own;  // f_j, lower_j and upper_j of eq. (65), (n_cols, 3); null: 1, -inf, inf
+  const void* ridge;  // more of l2 that no f_j scales, (K,); read where `own` is given
   const void* row_l1;  // (K,): of a penalty of rows of coefficients, eq. (77), beside which l1 and
   const void* row_l2;  // l2 are 0; null where there is none
   void* vectors[8];  // (d + 1, K) state arrays, as the solver's header lists them

@@ -56,8 +56,8 @@ bool rows_increase(const int64_t* indptr, int64_t n_rows, const void* indices,
                           : increase(indptr, n_rows, static_cast<const int64_t*>(indices));
 }
 
-bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices,
-                    int32_t index_bytes, uint32_t* stamp) noexcept {
+bool columns_differ(const int64_t* indptr, int64_t n_rows, const void* indices, int32_t index_bytes,
+                    uint32_t* stamp) noexcept {
   return index_bytes == 4 ? differ(indptr, n_rows, static_cast<const int32_t*>(indices), stamp)
                           : differ(indptr, n_rows, static_cast<const int64_t*>(indices), stamp);
 }

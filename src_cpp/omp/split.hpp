@@ -7,9 +7,7 @@
 
 namespace fastsum::FASTSUM_LEVEL {
 
-inline int64_t split_begin(const SplitRows& X, int64_t part) {
-  return X.n_rows * part / X.n_parts;
-}
+inline int64_t split_begin(const SplitRows& X, int64_t part) { return X.n_rows * part / X.n_parts; }
 
 // hot_sizes (n_rows,) <- values of each row in columns below n_hot; rare_sizes (n_parts,) <- the
 // others of each part.
@@ -33,8 +31,8 @@ inline Status split_sizes(const RowBlock* block, const SplitRows* X, int64_t* ho
 }
 
 // Fills the ids of X, whose pointers hold where rows and parts begin. work: n_threads (n_cols - n_hot + 1) counts.
-inline Status split_fill(const RowBlock* block, const SplitRows* X, uint16_t* hot, int32_t* rare_row,
-                         int32_t* rare_col, int32_t* work, int32_t n_threads) {
+inline Status split_fill(const RowBlock* block, const SplitRows* X, uint16_t* hot,
+                         int32_t* rare_row, int32_t* rare_col, int32_t* work, int32_t n_threads) {
   if (block->storage != kOnes) return kUnsupported;
   const int64_t n_hot = X->n_hot, width = X->n_cols - n_hot + 1;
   parallel_parts(X->n_parts, n_threads, [&](int64_t thread, int64_t first, int64_t last) {
