@@ -19,7 +19,7 @@ def partitions_of_dask(X: Any, y: Any, sample_weight: Any, n_workers: int) -> li
         If the blocks of X, y and sample_weight do not belong together, or have parts of the
         columns.
     """
-    import dask
+    from dask.delayed import delayed
 
     if y is None:
         raise ValueError("y is None; X from dask needs the label of each row, in the same blocks")
@@ -42,7 +42,7 @@ def partitions_of_dask(X: Any, y: Any, sample_weight: Any, n_workers: int) -> li
             )
     n_blocks = len(blocks["X"])
     ends = np.linspace(0, n_blocks, min(n_workers, n_blocks) + 1).astype(int)
-    join = dask.delayed(joined)
+    join = delayed(joined)
     return [
         join(*(blocks[name][a:b] if name in blocks else None for name in ARGUMENTS))
         for a, b in pairwise(ends)
