@@ -88,7 +88,7 @@ class RemoteCertifier(Certifier):
             self._communicator.broadcast({"W": W})
         self._known_gradient = None
         certificate = super()._certify(W, b, free_intercept)
-        self.derivatives = POINT  # type: ignore[assignment]
+        self.derivatives = POINT
         return certificate
 
     def _loss_terms(
