@@ -65,8 +65,7 @@ class LocalSolver:
                 problem.rows.margins(W, self._threads, self._z)
                 W[-1] = self._b = self._best_intercept(slope)
                 self.gradient = self._own(self.derivatives)[0] - own + gradient
-            moved, _ = self._epochs.improve(W, None, None, 1)  # type: ignore[arg-type]
-            W = moved.astype(np.float64)
+            W = self._epochs.epoch(W)[:, None]
             self._b = W[-1].copy()
         l2 = float(problem.l2[0])
         H = np.append(1.0 / self._epochs._metric - SHIFT * l2, self._curvature_b)

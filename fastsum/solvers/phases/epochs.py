@@ -81,7 +81,12 @@ class Epochs(Phase):
         self, W: Weights, certificate: Certificate, target: FloatArray, budget: int
     ) -> tuple[Weights, int]:
         """An epoch of steps from W, and the best point of the plane it opens."""
-        problem, d, self.margins = self.problem, self.problem.rows.n_cols, None
+        self.margins = None
+        return self._along_the_plane(W, self.epoch(W)), 1
+
+    def epoch(self, W: Weights) -> FloatArray:
+        """Where an epoch of steps from W ends, (d + 1,)."""
+        problem, d = self.problem, self.problem.rows.n_cols
         l2, c = float(problem.l2[0]), self.certifier.weighted_curvature()
         if self._epochs < FRESH:
             h = problem.rows.weighted_squares(c, self.n_threads)[:, 0]
@@ -121,7 +126,7 @@ class Epochs(Phase):
                 max(1, round(merges * len(order) / n_steps)),
                 self.n_threads,
             )
-        return self._along_the_plane(W, one[:, 0].astype(np.float64)), 1
+        return one[:, 0].astype(np.float64)
 
     def _along_the_plane(self, W: Weights, end: FloatArray) -> Weights:
         """The best point near the end of an epoch from W; its margins are kept."""
