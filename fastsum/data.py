@@ -372,9 +372,7 @@ def _sparse_rows(X: Any) -> Rows:
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
     indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
     indices, values = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.data)
-    if not _kernels.rows_increase(indptr, indices) and not columns_differ(
-        indptr, indices, X.shape[1]
-    ):
+    if not columns_differ(indptr, indices, X.shape[1]):
         X = X.copy()  # the user's matrix stays as it is
         X.has_canonical_format = False
         X.sum_duplicates()
