@@ -22,12 +22,11 @@ from fastsum._core import _kernels, _phases
 from fastsum.device import DeviceRows, as_device_rows, is_on_device
 from fastsum.files import checksum
 from fastsum.row_source import RowSource
-from fastsum.sparse_structure import check_sparse_structure
+from fastsum.sparse_structure import check_sparse_structure, columns_differ
 from fastsum.threads import blas_threads
 
 FloatArray = npt.NDArray[np.float64]
 PART_VALUES = 1 << 18  # of rows that BLAS sees at a time
-STAMPED = 1 << 16  # columns that always may have a stamp
 CACHED_COLUMNS = 1 << 15  # whose float64 weights are within the second cache level
 MAX_COLUMNS = np.iinfo(np.int32).max
 
@@ -371,7 +370,7 @@ def _sparse_rows(X: Any) -> Rows:
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
     indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
     indices, values = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.data)
-    if not _kernels.rows_increase(indptr, indices) and not _distinct(indptr, indices, X.shape[1]):
+    if not columns_differ(indptr, indices, X.shape[1]):
         X = X.copy()  # the user's matrix stays as it is
         X.has_canonical_format = False
         X.sum_duplicates()
@@ -397,13 +396,3 @@ def _sparse_rows(X: Any) -> Rows:
         indptr=indptr,
     )
     return Rows((block,), dtype, copied=", ".join(copied))
-
-
-def _distinct(indptr: npt.NDArray[np.int64], indices: npt.NDArray[Any], n_cols: int) -> bool:
-    """Whether no row holds a column twice: then its order does not matter.
-
-    To sort text of 1.5 M values takes as long as an epoch and a half.
-    """
-    if n_cols > max(STAMPED, 4 * len(indices)) or len(indptr) >= 1 << 32:
-        return False  # a stamp a column is more than the data
-    return _kernels.columns_differ(indptr, indices, np.zeros(n_cols, dtype=np.uint32))

@@ -370,8 +370,7 @@ def csr_fault(indptr, indices, int64_t n_rows, int64_t n_cols):
     """
     cdef const int64_t* pointers = <const int64_t*>address(indptr, 8 * (n_rows + 1))
     cdef const void* ids = address(indices, 0)
-    cdef int32_t width = indices.itemsize
-    cdef int64_t nnz = indices.shape[0]
+    cdef int64_t width = indices.itemsize, nnz = indices.shape[0]
     cdef c.CsrFault fault
     with nogil:
         fault = c.find_csr_fault(pointers, n_rows, ids, width, nnz, n_cols)
@@ -383,11 +382,10 @@ def rows_increase(indptr, indices):
     cdef int64_t n_rows = indptr.shape[0] - 1
     cdef const int64_t* pointers = <const int64_t*>address(indptr, 8 * (n_rows + 1))
     cdef const void* ids = address(indices, 0)
-    cdef int32_t width = indices.itemsize
-    cdef bint increase
+    cdef int32_t width = indices.itemsize, increase
     with nogil:
         increase = c.rows_increase(pointers, n_rows, ids, width)
-    return increase
+    return bool(increase)
 
 
 def columns_differ(indptr, indices, stamp):
@@ -396,8 +394,7 @@ def columns_differ(indptr, indices, stamp):
     cdef const int64_t* pointers = <const int64_t*>address(indptr, 8 * (n_rows + 1))
     cdef const void* ids = address(indices, 0)
     cdef uint32_t* stamp_ = <uint32_t*>address(stamp, 0, True)
-    cdef int32_t width = indices.itemsize
-    cdef bint differ
+    cdef int32_t width = indices.itemsize, differ
     with nogil:
         differ = c.columns_differ(pointers, n_rows, ids, width, stamp_)
-    return differ
+    return bool(differ)
