@@ -88,6 +88,15 @@ def test_epochs_ascend_to_the_optimum_and_keep_w_that_of_u(loss, weights):
     assert 0 <= gap / a.S < 1e-6
 
 
+def test_a_call_goes_on_until_its_epochs_are_about_there():
+    problem = random_problem(4, storage="csr", alpha=0.5, fit_intercept=False, n=60)
+    certifier, W = Certifier(problem, 1), np.zeros((8, 1))
+    phase, best = DualEpochs(problem, certifier, 1), reference.optimum(problem)
+    W, epochs = phase.improve(W, certifier(W), np.full(1, 1e-6), 50)
+    assert 2 <= epochs < 50
+    assert certifier(W).objective - best < 1e-5
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("storage", ["csr", "ones"])
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -83,8 +83,9 @@ class DualEpochs(Phase):
             last, gap = gap, self._epoch()
             epochs += 1
             self.slow = gap > SLOW * last
-            # each row was seen in the middle of the epoch: half of one is still to come
-            if gap * min(1.0, gap / last) ** 0.5 <= self._aim * target[0]:
+            # each row was seen in the middle of the epoch: half of one has come since
+            rate = min(1.0, gap / last) if np.isfinite(last) else 1.0
+            if gap * rate**0.5 <= self._aim * target[0]:
                 break
         self._aim *= CLOSER
         self._moved += float(self._weights[-1]) - start
