@@ -33,9 +33,9 @@ def solved(monkeypatch):
         counts["shared"].append(len(problems))
         return solve_many(problems, *args, **kwargs)
 
-    def alone(self, problem):
+    def alone(self, *args):
         counts["alone"] += 1
-        return solve(self, problem)
+        return solve(self, *args)
 
     monkeypatch.setattr(_many, "solve_many", many)
     monkeypatch.setattr(FiniteSumEstimator, "_solve", alone)

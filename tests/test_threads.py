@@ -339,11 +339,13 @@ def test_show_versions(capsys):
         f"numpy          {np.__version__}",
         "scipy",
         "scikit-learn",
-        f"CPU level      {_registry.cpu_level()} (built: {', '.join(LEVELS[:1])}",
+        f"CPU level      {_registry.cpu_level()} (built: ",
         f"threads        {resolve_n_threads(-1)} with n_jobs=-1, 1 with n_jobs=None",
         "CUDA           ",
     ):
         assert word in out
+    for level, runs in _registry.cpu_levels().items():
+        assert (f" {level} (not on this CPU)" in out) is not runs
 
 
 def test_waiting_threads_sleep():

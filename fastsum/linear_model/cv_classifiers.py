@@ -65,7 +65,6 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         the same in the whole of the data, as in scikit-learn's class.
     <p:n_jobs>
     <p:verbose>
-    <p:device>
     refit : bool, default=True
         True fits all rows at the chosen point; False takes the mean of the coefficients of the
         folds, each at its best point (or at the one point that "one_standard_error" chooses).
@@ -75,6 +74,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         Only False has a meaning here.
     <p:selection_rule>
     <p:memory_budget>
+    <p:device>
 
     Attributes
     ----------

@@ -101,7 +101,18 @@ class Dataset(RowSource):
         )
 
     def only(self, blocks: Sequence[int]) -> Dataset:
-        """The same with some of its blocks alone; the others are not read."""
+        """The same with some of its blocks alone; the others are not read.
+
+        Parameters
+        ----------
+        blocks : sequence of int
+            The numbers of the blocks, from 0, in the order in which they are to come.
+
+        Returns
+        -------
+        Dataset
+            It shares the arrays that are in memory already.
+        """
         other = copy.copy(self)
         other.__dict__.pop("rows", None)
         other.shards = [self.shards[number] for number in blocks]
