@@ -1,6 +1,7 @@
 """fastsum: exact, certified, fast minimisation of regularised finite sums."""
 
 import os as _os
+from pathlib import Path as _Path
 
 # Waiting OpenMP threads must sleep: beside another OpenMP runtime (scikit-learn's) spinning
 # threads made alternating parallel regions some 50 times slower. Read once by libgomp, so first.
@@ -45,7 +46,8 @@ from fastsum.problem import Problem  # noqa: E402
 from fastsum.result import Result, Status  # noqa: E402
 from fastsum.solvers import minimize  # noqa: E402
 
-__version__ = "0.1.0"
+# The one place of the version; meson.build reads it too.
+__version__ = (_Path(__file__).parent / "VERSION").read_text(encoding="utf-8").strip()
 
 __all__ = [
     "ElasticNet",

@@ -195,16 +195,13 @@ def test_the_import_reader_sees_imports():
 # --- version and packaging ------------------------------------------------------------------------
 
 
-def meson_version():
-    return re.search(r"version:\s*'([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
-
-
-def test_version_is_the_same_everywhere():
+def test_version_stands_in_one_place():
+    version = (PACKAGE / "VERSION").read_text(encoding="utf-8").strip()
+    assert fastsum.__version__ == importlib.metadata.version("fastsum") == version
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert "version" in project["dynamic"], "the build takes the version from meson.build"
-    assert fastsum.__version__ == meson_version()
-    assert importlib.metadata.version("fastsum") == meson_version()
-    assert f"## [{meson_version()}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "version" in project["dynamic"], "the build takes it from meson.build"
+    assert "version: files('fastsum/VERSION')" in (ROOT / "meson.build").read_text(encoding="utf-8")
 
 
 def test_installed_package_holds_every_source():
@@ -213,7 +210,7 @@ def test_installed_package_holds_every_source():
     if "fastsum/__init__.py" not in installed:
         pytest.skip("editable install: the sources are read from the checkout")
     wanted = {relative(path) for path in source_files(".py", ".pyi")}
-    wanted |= {relative(path) for path in PACKAGE.rglob("py.typed")}
+    wanted |= {f"fastsum/{name}" for name in ("py.typed", "VERSION")}
     assert sorted(wanted - installed) == []
 
 

@@ -21,7 +21,7 @@ SYSTEM = re.compile(
     r"|libc\.so\.6|libpthread\.so\.0|ld-linux.*)$"
 )
 PLACES = re.compile(
-    r"(_fastsum_command\.py|fastsum/[\w./]+\.(py|pyi|npz|xz|md)|fastsum/py\.typed"
+    r"(_fastsum_command\.py|fastsum/[\w./]+\.(py|pyi|npz|xz|md)|fastsum/(py\.typed|VERSION)"
     r"|fastsum/(_core|_cuda)[\w/.-]*\.so|fastsum-[^/]+\.dist-info/[\w./-]+"
     r"|fastsum\.libs/libgomp[^/]*)$"
 )
@@ -42,7 +42,7 @@ def contents(names, root):
             yield f"stray file {name}"
     for path in sorted((root / "fastsum").rglob("*")):
         name = path.relative_to(root).as_posix()
-        source = path.suffix in {".py", ".pyi"} or path.name == "py.typed"
+        source = path.suffix in {".py", ".pyi"} or path.name in ("py.typed", "VERSION")
         if source and "__pycache__" not in name and name not in names:
             yield f"missing {name}"
     for path in (root / "fastsum" / "_core").glob("*.pyx"):
