@@ -1,5 +1,5 @@
 """``python -m benchmarks peers | own | kernels | grids | per-pass | fixed-cost | theory | family |
-list``."""
+instructions | list``."""
 
 import argparse
 import os
@@ -17,6 +17,11 @@ def parse(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="what there is: objectives, data sets, solvers")
+    text = "instructions of the hot kernels, this tree against another commit"
+    command = commands.add_parser("instructions", help=text, description=text)
+    command.add_argument("--base", default="HEAD", help="the other commit (default HEAD)")
+    command.add_argument("--only", nargs="+", help="parts of the names of kernels")
+    command.add_argument("--limit", type=float, default=1.05, help="the ratio that is a failure")
     helps = {
         "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
         "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
@@ -55,6 +60,10 @@ def main(arguments=None):
     args = parse(arguments)
     for variable in THREAD_VARIABLES:  # read when the libraries load, so before any import of them
         os.environ[variable] = str(getattr(args, "threads", 1))
+    if args.command == "instructions":  # of builds of its own: no fastsum is needed
+        from benchmarks.experiments import instructions
+
+        return instructions.main(args)
     from benchmarks import registry
     from benchmarks.experiments import (
         family,

@@ -128,10 +128,20 @@ inline Sum sum_of(const Row& row, F&& f) {
   }
 }
 
-// sum_j x_j w_j for one column of weights.
+// sum_j x_j w_j for one column of weights. Dense rows by plain pointers: through sum_of gcc gathered
+// their values one by one, by addresses (4 times the instructions, in a file as large as level.cpp).
 template <class Sum, class Row, class T>
 inline Sum row_dot(const Row& row, const T* w) {
-  return sum_of<Sum>(row, [w](int64_t j, auto x) { return Sum(x) * Sum(w[j]); });
+  if constexpr (Row::kContiguous) {
+    const auto* x = row.x;
+    const int64_t n = row.size;
+    Sum sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t p = 0; p < n; ++p) sum += Sum(x[p]) * Sum(w[p]);
+    return sum;
+  } else {
+    return sum_of<Sum>(row, [w](int64_t j, auto x) { return Sum(x) * Sum(w[j]); });
+  }
 }
 
 // Calls f(rows) with the typed rows of a block: the one place where storage and dtype are bound.
