@@ -16,7 +16,8 @@ namespace fastsum::FASTSUM_LEVEL {
 inline Status row_descent(const double* H, RowDescentArgs* a) {
   const int64_t p = a->p, C = a->C;
   double* v = a->work;
-  for (a->sweeps = 0; a->sweeps < a->most; ++a->sweeps) {
+  for (a->sweeps = 0; a->sweeps < a->most;) {
+    ++a->sweeps;
     double gain = 0;
     for (int64_t j = 0; j < p; ++j) {
       const double* h = H + j * p;

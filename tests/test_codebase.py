@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from mutation.mutants import equivalents, mutants_of
+from mutation.targets import TARGETS
 
 import fastsum
 
@@ -346,6 +348,15 @@ def test_pinned_tools_agree():
     hooks = re.findall(r"repo: \S+/([\w-]+)\s+rev: v([\w.]+)", text)
     hooks = {re.sub(r"^mirrors-|-pre-commit$", "", name): version for name, version in hooks}
     assert hooks == pins
+
+
+def test_mutants_are_of_all_solvers_and_their_exceptions_exist():
+    """The mutation check lists every header of a solver, and no stale mutant as equivalent."""
+    solvers = {f"solvers/{path.name}" for path in (ROOT / "src_cpp" / "solvers").glob("*.hpp")}
+    assert solvers | {"losses.hpp", "prox.hpp", "omp/passes.hpp"} <= set(TARGETS)
+    for (header, line), reason in equivalents().items():
+        text = (ROOT / "src_cpp" / header).read_text(encoding="utf-8")
+        assert reason and line in {mutant.text for mutant in mutants_of(header, text)}, line
 
 
 def test_cited_equations_exist():

@@ -12,7 +12,7 @@ from reference import certificate as reference
 
 import fastsum
 from fastsum import Problem
-from fastsum._core import _kernels
+from fastsum._core import _kernels, _working_set
 from fastsum.certificate import Certifier
 from fastsum.penalties import make_own, make_penalty
 from fastsum.solvers import SOLVERS
@@ -218,6 +218,48 @@ def data(storage="dense", seed=0, n=50):
     rng = np.random.default_rng(seed)
     X = random_matrix(rng, n, D, storage)
     return X, random_labels(rng, X, "squared", "single")
+
+
+def fenchel_young_by_hand(w, v, f, lower, upper, l1):
+    """h(w) + h*(v) - w v without l2: the supremum of h* is at a bound, at 0, or infinite."""
+    if (v > f * l1 and upper == np.inf) or (v < -f * l1 and lower == -np.inf):
+        return np.inf
+    ends = [end for end in (lower, 0.0, upper) if np.isfinite(end)]
+    return f * l1 * abs(w) + max(v * end - f * l1 * abs(end) for end in ends) - w * v
+
+
+@pytest.mark.parametrize("l1", [0.02, 0.3, 3.0])
+def test_gap_of_a_quadratic_with_bounds_and_factors(l1):
+    """Eq. (68) of least squares from its parts; a free coordinate adds what its step gains."""
+    rng, inf = np.random.default_rng(11), np.inf
+    A, y = rng.standard_normal((30, 6)), 3 * rng.standard_normal(30)
+    own = np.array(
+        [[1, -inf, inf], [0.5, -inf, 0.3], [2, 0, inf], [1, -0.4, 0.7], [0, -1, 1], [0, -inf, inf]]
+    )
+    for _ in range(20):
+        x = np.clip(rng.standard_normal(6), own[:, 1], own[:, 2])
+        u = A @ x - y
+        q, diagonal = A.T @ u / 30, (A**2).sum(axis=0) / 30
+        way = np.where(q < 0, own[:, 2], -own[:, 1])  # the bound that a step along -q meets
+        far = np.isinf(way) & (own[:, 0] > 0)
+        top = max(1.0, (np.abs(q[far]) / (own[far, 0] * l1)).max())
+        gaps = []
+        for c in (1.0, (1 - 1e-15) / top):
+            terms = [fenchel_young_by_hand(*row, l1) for row in np.c_[x, -c * q, own][:5]]
+            gaps.append((1 - c) ** 2 * np.mean(u**2) / 2 + sum(terms))
+        expected = min(gaps) + q[5] ** 2 / (2 * diagonal[5])
+        got = _working_set.quadratic_gap(x, q, l1, 0.0, np.mean(u**2), diagonal, own)
+        assert got == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_point_outside_its_bounds_has_no_gap():
+    problem = own_problem("box", 5, "squared", penalty="l2")
+    W = np.zeros((problem.rows.n_cols + 1, problem.K))
+    assert np.isfinite(Certifier(problem, 1)(W).gap).all()
+    for outside in (-1e3, 1e3):
+        W[1] = outside
+        certificate = Certifier(problem, 1)(W)
+        assert np.isposinf(certificate.objective).all() and np.isposinf(certificate.own_gap).all()
 
 
 @pytest.mark.parametrize("name", ["auto", "saga", "sdca"])

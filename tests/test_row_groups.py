@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 
 import fastsum
 from fastsum import Problem, minimize
+from fastsum._core import _working_set
 from fastsum.linear_model import FiniteSumClassifier, MultiTaskElasticNet, MultiTaskLasso
 from fastsum.null_model import alpha_max
 from fastsum.penalties import shrink_rows
@@ -59,6 +60,42 @@ def objective(X, y, s, W, b, loss, alpha, l1_ratio):
     norms = np.sqrt((W**2).sum(axis=1))
     h = alpha * (l1_ratio * norms.sum() + (1 - l1_ratio) / 2 * (norms**2).sum())
     return s @ losses / s.sum() + h
+
+
+# ---- the kernel
+
+
+def block_descent(H, x, q, l1, l2, target, most):
+    """Twin of row_descent, eq. (79), in NumPy: x, q and the sweeps made."""
+    x, q = x.copy(), q.copy()
+    for sweep in range(most):
+        gain = 0.0
+        for j in np.flatnonzero(np.diag(H) > 0):
+            v = H[j, j] * x[j] - q[j]
+            step = max(0.0, 1.0 - l1 / np.linalg.norm(v)) * v / (H[j, j] + l2) - x[j]
+            gain += (H[j, j] + l2) / 2 * step @ step
+            x[j] += step
+            q += np.outer(H[j], step)
+        if gain <= target:
+            return x, q, sweep + 1
+    return x, q, most
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.2, 0.0), (0.2, 0.3), (0.0, 0.1)])
+@pytest.mark.parametrize(("target", "most"), [(0.0, 3), (1e-3, 100), (3e-2, 100), (1e9, 100)])
+def test_block_descent_is_its_twin(target, most, l1, l2):
+    rng = np.random.default_rng(3)
+    A = rng.standard_normal((20, 6))
+    A[:, 2] = 0  # nothing is known of its coefficients
+    H = A.T @ A / 20
+    x, linear = rng.standard_normal((6, 3)), H @ rng.standard_normal((6, 3))
+    q = H @ x - linear
+    expected = block_descent(H, x, q, l1, l2, target, most)
+    sweeps = _working_set.row_descent(H, x, q, l1, l2, target, most, np.empty(3))
+    np.testing.assert_allclose(x, expected[0], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(q, expected[1], rtol=1e-11, atol=1e-12)
+    assert sweeps == expected[2]
+    np.testing.assert_allclose(q, H @ x - linear, atol=1e-12)
 
 
 # ---- the penalty
