@@ -347,6 +347,7 @@ def test_pinned_tools_agree():
     text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     hooks = re.findall(r"repo: \S+/([\w-]+)\s+rev: v([\w.]+)", text)
     hooks = {re.sub(r"^mirrors-|-pre-commit$", "", name): version for name, version in hooks}
+    hooks |= dict(re.findall(r"additional_dependencies: \[([\w-]+)==([\w.]+)\]", text))
     assert hooks == pins
 
 

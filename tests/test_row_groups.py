@@ -89,12 +89,13 @@ def test_block_descent_is_its_twin(target, most, l1, l2):
     A[:, 2] = 0  # nothing is known of its coefficients
     H = A.T @ A / 20
     x, linear = rng.standard_normal((6, 3)), H @ rng.standard_normal((6, 3))
-    q = H @ x - linear
+    guarded = np.vstack([H @ x - linear, np.full((1, 3), 7.0)])  # what lies behind q stays
+    q = guarded[:6]
     expected = block_descent(H, x, q, l1, l2, target, most)
     sweeps = _working_set.row_descent(H, x, q, l1, l2, target, most, np.empty(3))
     np.testing.assert_allclose(x, expected[0], rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(q, expected[1], rtol=1e-11, atol=1e-12)
-    assert sweeps == expected[2]
+    assert sweeps == expected[2] and (guarded[6] == 7.0).all()
     np.testing.assert_allclose(q, H @ x - linear, atol=1e-12)
 
 

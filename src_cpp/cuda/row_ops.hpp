@@ -30,7 +30,7 @@ struct StoreMargins {
   int64_t stride, first;
   int32_t K;
   bool add;
-  FASTSUM_HD void operator()(int64_t i, double* z) const {
+  FASTSUM_HD void operator()(int64_t i, const double* z) const {
     double* to = out + i * stride + first;
     for (int32_t k = 0; k < K; ++k) to[k] = z[k] + (b ? b[k] : 0.0) + (add ? to[k] : 0.0);
   }

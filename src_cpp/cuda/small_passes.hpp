@@ -122,7 +122,7 @@ struct FirstNotFinite {
         rows, X.n_cols,
         [&](int i, int j) {
           const auto x = Wide(static_cast<const T*>(X.values)[(row + i) * X.stride + j]);
-          return x - x == 0 ? 0.0f : 1.0f;
+          return x - x == 0 ? 0.0f : 1.0f;  // NOLINT(misc-redundant-expression)
         },
         [&](int i, float sum) { faults[i] = sum; });
       threads.each(1, [&](int) {

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def compile_mutant(copy, work, header, text):
     library = work / "mutant.so"
     command = [*compiler, *FLAGS.split(), f"-I{work / 'src_cpp'}", *units, "-shared", "-o", library]
     built = copy / "build"
-    command += [f"-L{built}", f"-Wl,-rpath,{built}", "-lfskern_base", "-lfscore"]
+    command += [f"-L{built}", f"-Wl,-rpath,{built},--no-as-needed", "-lfskern_base", "-lfscore"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return library if done.returncode == 0 else None
 
@@ -113,15 +114,19 @@ def in_child(copy, header, text, log, seconds):
         os.dup2(output, 2)
         with tempfile.TemporaryDirectory(dir=copy) as work:
             library = compile_mutant(copy, Path(work), header, text)
-            status = NO_MUTANT
-            if library:
+            if library is None:
+                status = NO_MUTANT
+            else:
                 if seconds:
                     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
                     signal.alarm(int(5 * seconds))
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 status = run_tests(copy, library, TARGETS[header].tests)
+    except BaseException:  # what a mutant does to the tests, too, is a failure of theirs
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
 
 
