@@ -67,6 +67,19 @@ def test_a_step_maximises_the_dual_in_its_row(loss, alpha):
         assert np.count_nonzero(np.delete(u, i)) == 0
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gap_on_the_way_is_that_of_the_row_visited(loss):
+    """From u = 0 a row's Fenchel-Young term is about l'(z)^2 / (2 l''(z)), by its weight."""
+    problem = random_problem(2, loss, storage="csr", alpha=0.1, weights="random")
+    a, at = arrays_of(problem), np.array([0.25])
+    start = np.append(np.zeros(problem.rows.n_cols), at)
+    for i in range(10):
+        _, _, gap = run_kernel(problem, np.array([i]), 0.1, start=start)
+        slope, bend = problem.loss.derivative(at, a.Y[i, 0]), problem.loss.second(at, a.Y[i, 0])
+        least = max(np.ravel(bend)[0], 0.01 * problem.loss.curvature)
+        assert gap == pytest.approx(a.s[i] * slope[0] ** 2 / (2 * least), rel=1e-12)
+
+
 @pytest.mark.parametrize("weights", ["none", "zeros"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_epochs_ascend_to_the_optimum_and_keep_w_that_of_u(loss, weights):

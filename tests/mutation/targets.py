@@ -101,7 +101,9 @@ TARGETS = {
     "row_descent.hpp": Target([of("test_row_groups", "block_descent")], LEVEL),
     "pivots.hpp": Target([of("test_working_set", "pivots")], LEVEL),
     "solvers/svrg_epoch.hpp": Target([of("test_epochs", "twin")], LEVEL),
-    "solvers/dual_epoch.hpp": Target([of("test_dual_epochs", "twin", "maximises", "there")], LEVEL),
+    "solvers/dual_epoch.hpp": Target(
+        [of("test_dual_epochs", "twin", "maximises", "row_visited")], LEVEL
+    ),
     "solvers/dual_step.hpp": Target(
         [[*TWINS, "-k", "twin and ([sdca- or [apcg-)"]],
         steps=("solvers/sdca.hpp:sdca_steps", "solvers/apcg.hpp:apcg_steps"),
