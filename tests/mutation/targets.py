@@ -74,7 +74,7 @@ TARGETS = {
     "prox.hpp": Target(
         [
             of("test_penalties"),
-            of("test_own_penalty", "brute", "rounded", "certificate", "cancel"),
+            of("test_own_penalty", "brute", "rounded", "certificate", "cancel", "outside_its"),
             of("test_certificate", "numpys"),
             of("test_solvers", "twin_with_every"),
             of("test_row_groups", "prox", "twin"),
@@ -92,6 +92,7 @@ TARGETS = {
     ),
     "descent.hpp": Target(
         [
+            of("test_own_penalty", "gap_of_a_quadratic"),
             of("test_working_set", "descent", "optimum"),
             of("test_coupled_set", "descent", "optimum"),
             of("test_own_penalty", "scipy[auto"),
@@ -102,7 +103,7 @@ TARGETS = {
     "pivots.hpp": Target([of("test_working_set", "pivots")], LEVEL),
     "solvers/svrg_epoch.hpp": Target([of("test_epochs", "twin")], LEVEL),
     "solvers/dual_epoch.hpp": Target(
-        [of("test_dual_epochs", "twin", "maximises", "row_visited")], LEVEL
+        [of("test_dual_epochs", "twin", "maximises", "row_visited", "there")], LEVEL
     ),
     "solvers/dual_step.hpp": Target(
         [[*TWINS, "-k", "twin and ([sdca- or [apcg-)"]],
