@@ -245,8 +245,7 @@ class Rows:
 
     def take(self, ids: npt.NDArray[np.int64]) -> Rows:
         """A copy of the rows `ids`, ascending."""
-        blocks = []
-        ends = np.searchsorted(ids, [*self.starts, self.n_rows])
+        blocks, ends = [], np.searchsorted(ids, [*self.starts, self.n_rows])
         for b, (start, block) in enumerate(self.in_turn()):
             wide, order = self.dtype.itemsize == 8, ids[ends[b] : ends[b + 1]] - start
             if not order.size:
@@ -291,10 +290,12 @@ class Rows:
             assert block.values is not None
             return block.values[begin:end]
         assert block.indices is not None and block.indptr is not None
-        first, last = int(block.indptr[begin]), int(block.indptr[end])
+        first, last = block.indptr[[begin, end]].tolist()
         values = np.ones(last - first) if block.values is None else block.values[first:last]
         held = values, block.indices[first:last], block.indptr[begin : end + 1] - first
-        return sp.csr_array(held, shape=(end - begin, block.n_cols))
+        part = sp.csr_array(held, shape=(end - begin, block.n_cols))
+        # or scipy sorts them in place, which is the user's memory, when it likes
+        return part if part.has_sorted_indices else part.sorted_indices()
 
     def checksum(self) -> int:
         """CRC-32 of shape and contents, if no other fingerprint is known."""
@@ -356,8 +357,7 @@ def _dense_rows(X: npt.NDArray[Any]) -> Rows:
     if copied or not whole_rows or row_stride < X.shape[1] * dtype.itemsize:
         if not X.flags.c_contiguous:
             copied.append("to row-major")
-            X = np.ascontiguousarray(X, dtype=dtype)
-        X = X.astype(dtype, copy=False)
+        X = np.ascontiguousarray(X, dtype=dtype)
     (n, d), stride = X.shape, X.strides[0] // dtype.itemsize
     block = _kernels.Block("dense", n, d, dtype.itemsize == 8, values=X, stride=stride)
     return Rows((block,), dtype, copied=", ".join(copied))
