@@ -333,7 +333,7 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
     if is_on_device(X):
         return as_device_rows(X)  # type: ignore[return-value]
     if isinstance(X, RowSource):
-        return X.rows  # type: ignore[no-any-return]
+        return X.rows
     check_sparse_structure(X)
     if not validated:
         X = check_array(

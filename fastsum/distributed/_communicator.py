@@ -216,7 +216,7 @@ def in_use(
     at = [np.searchsorted(columns, ids) for ids in known]
     times = np.zeros(len(columns))
     for mine, count in zip(at, counts, strict=True):
-        times[mine] += count
+        times[mine] += count  # type: ignore[arg-type]
     order = np.argsort(-times, kind="stable")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
