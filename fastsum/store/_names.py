@@ -17,7 +17,7 @@ from fastsum.store._format import StoreError, open_inside
 Array = npt.NDArray[Any]
 Entry = tuple[str, int, int, str]  # field, column, rows seen, category
 NAMES = "names.json"
-SAMPLE = 1 << 15  # rows of a block that are looked at
+SAMPLE = 1 << 13  # rows of a block that are looked at
 MOST_OF_BLOCK, MOST_OF_FIELD = 128, 1000
 MOST_CHARACTERS, MOST_BYTES = 64, 1 << 26
 MISSING = "(missing)"
