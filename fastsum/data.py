@@ -24,6 +24,7 @@ from fastsum.files import checksum
 from fastsum.row_source import RowSource
 from fastsum.sparse_structure import check_sparse_structure, columns_differ
 from fastsum.threads import blas_threads
+from fastsum.wide import gathered, spread
 
 FloatArray = npt.NDArray[np.float64]
 PART_VALUES = 1 << 18  # of rows that BLAS sees at a time
@@ -75,9 +76,13 @@ class Rows:
         """d of the user's coefficients."""
         return self.n_cols if self.user_cols is None else self.user_cols
 
-    def stored(self, coef: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The user's coefficients (n_features, K) in the order of the stored columns."""
-        return coef if self.user_cols is None else coef[self.column_order]
+    def stored(self, coef: Any) -> npt.NDArray[Any]:
+        """The user's coefficients (n_features, K), sparse perhaps, of the stored columns."""
+        return gathered(coef, None if self.user_cols is None else self.column_order)
+
+    def spread(self, coef: npt.NDArray[Any]) -> Any:
+        """The way back from (n_cols, K); a csc_array where the user has far more columns."""
+        return coef if self.user_cols is None else spread(coef, self.column_order, self.user_cols)
 
     @property
     def nnz(self) -> int:
@@ -240,16 +245,14 @@ class Rows:
 
     def take(self, ids: npt.NDArray[np.int64]) -> Rows:
         """A copy of the rows `ids`, ascending."""
-        blocks = []
-        ends = np.searchsorted(ids, [*self.starts, self.n_rows])
+        blocks, ends = [], np.searchsorted(ids, [*self.starts, self.n_rows])
         for b, (start, block) in enumerate(self.in_turn()):
             wide, order = self.dtype.itemsize == 8, ids[ends[b] : ends[b + 1]] - start
             if not order.size:
                 continue
-            copy: dict[str, Any] = {}
             if block.storage == "dense":
                 assert block.values is not None
-                copy = {"values": block.values[order], "stride": block.n_cols}
+                copy: dict[str, Any] = {"values": block.values[order], "stride": block.n_cols}
             else:
                 assert block.indptr is not None
                 indptr = np.append(0, np.cumsum(np.diff(block.indptr)[order]))
@@ -287,11 +290,10 @@ class Rows:
             assert block.values is not None
             return block.values[begin:end]
         assert block.indices is not None and block.indptr is not None
-        first, last = int(block.indptr[begin]), int(block.indptr[end])
+        first, last = block.indptr[[begin, end]].tolist()
         values = np.ones(last - first) if block.values is None else block.values[first:last]
-        pointers = block.indptr[begin : end + 1] - first
-        shape = (end - begin, block.n_cols)
-        part = sp.csr_array((values, block.indices[first:last], pointers), shape=shape)
+        held = values, block.indices[first:last], block.indptr[begin : end + 1] - first
+        part = sp.csr_array(held, shape=(end - begin, block.n_cols))
         # or scipy sorts them in place, which is the user's memory, when it likes
         return part if part.has_sorted_indices else part.sorted_indices()
 
@@ -331,8 +333,7 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
     if is_on_device(X):
         return as_device_rows(X)  # type: ignore[return-value]
     if isinstance(X, RowSource):
-        rows: Rows = X.rows
-        return rows
+        return X.rows
     check_sparse_structure(X)
     if not validated:
         X = check_array(
@@ -341,7 +342,7 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
     if X.shape[1] > MAX_COLUMNS:
         raise ValueError(
             f"X has {X.shape[1]:,} columns; column ids are int32, so at most {MAX_COLUMNS:,} are "
-            "supported: hash the columns to fewer"
+            "supported: hash them to fewer, or make a store, where only columns in use count"
         )
     return _sparse_rows(X) if sp.issparse(X) else _dense_rows(X)
 
@@ -356,8 +357,7 @@ def _dense_rows(X: npt.NDArray[Any]) -> Rows:
     if copied or not whole_rows or row_stride < X.shape[1] * dtype.itemsize:
         if not X.flags.c_contiguous:
             copied.append("to row-major")
-            X = np.ascontiguousarray(X, dtype=dtype)
-        X = X.astype(dtype, copy=False)
+        X = np.ascontiguousarray(X, dtype=dtype)
     (n, d), stride = X.shape, X.strides[0] // dtype.itemsize
     block = _kernels.Block("dense", n, d, dtype.itemsize == 8, values=X, stride=stride)
     return Rows((block,), dtype, copied=", ".join(copied))

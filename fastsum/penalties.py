@@ -213,6 +213,7 @@ def make_own(
     lower: npt.ArrayLike | None,
     upper: npt.ArrayLike | None,
     n_features: int,
+    held: npt.NDArray[np.int64] | None = None,
 ) -> Own | None:
     """Factors and bounds of d features; None where they are 1, -inf and inf.
 
@@ -225,6 +226,8 @@ def make_own(
         tolerance is relative to. None is -inf and inf.
     n_features : int
         d.
+    held : (d',) array, default=None
+        The features that the rows hold, in their order; None: all of them.
 
     Raises
     ------
@@ -244,7 +247,9 @@ def make_own(
             raise ValueError(
                 f"{name} has shape {values.shape} for {n_features} features; give one value each"
             )
-        arrays[name] = np.ascontiguousarray(np.broadcast_to(values, n_features))
+        values = values if scalar or held is None else values[held]
+        n = n_features if held is None else len(held)
+        arrays[name] = np.ascontiguousarray(np.broadcast_to(values, n))
     factor, low, high = arrays.values()
     if not (np.isfinite(factor).all() and (factor >= 0).all()):
         raise ValueError("penalty_factor must be finite and >= 0")

@@ -31,16 +31,16 @@ PREPARE_FROM = 1 << 20
 
 @dataclass(frozen=True)
 class Prepared:
-    """A problem as the solvers see it, and the way back to the user's columns and rows.
+    """A problem as the solvers see it, and the way back to the columns and rows as they came.
 
     Attributes
     ----------
     problem : Problem
         On the rewritten rows, or the user's own.
     columns : (d',) array of int64 or None
-        The user's column of each column kept; None is the identity.
+        Where each column kept was; None is the identity.
     n_cols : int
-        The user's d.
+        The d of the rows as they came.
     """
 
     problem: Problem
@@ -48,7 +48,7 @@ class Prepared:
     n_cols: int
 
     def to_user(self, W: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Weights (d' + 1, K) in the user's order, (d + 1, K); dropped columns are 0."""
+        """Weights (d' + 1, K) in the order they came in, (d + 1, K); dropped columns are 0."""
         if self.columns is None:
             return W
         out = np.zeros((self.n_cols + 1, W.shape[1]), dtype=W.dtype)
@@ -57,17 +57,20 @@ class Prepared:
         return out
 
     def from_user(self, W: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The user's weights (d + 1, K) in the prepared order, (d' + 1, K)."""
+        """Weights (d + 1, K) in the prepared order, (d' + 1, K)."""
         if self.columns is None:
             return W
         return np.concatenate([W[self.columns], W[-1:]])
 
+    def coef(self, W: npt.NDArray[Any]) -> Any:
+        """The user's coefficients of weights (d' + 1, K): (d,) or (d, K), or a csc_array (d, K)."""
+        out = self.problem.rows.spread(self.to_user(W)[:-1])
+        return out[:, 0] if isinstance(out, np.ndarray) and out.shape[1] == 1 else out
+
 
 def unprepared(problem: Problem) -> Prepared:
-    """The problem as it is; the rows of a store know the user's columns."""
-    rows = problem.rows
-    columns = None if rows.user_cols is None else rows.column_order
-    return Prepared(problem, columns, rows.n_features)
+    """The problem as it is."""
+    return Prepared(problem, None, problem.rows.n_cols)
 
 
 def prepare(problem: Problem, n_threads: int, seed: int) -> Prepared:

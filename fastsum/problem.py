@@ -134,7 +134,8 @@ class Problem:
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "loss", fitted_loss)
         object.__setattr__(self, "columns", columns)
-        own = make_own(penalty_factor, lower, upper, rows.n_cols)
+        held = None if rows.user_cols is None else rows.column_order
+        own = make_own(penalty_factor, lower, upper, rows.n_features, held)
         of_rows = group is not None and columns.n_outputs > 1
         if of_rows and own is not None:
             raise ValueError("penalty_factor and bounds cannot be combined with group='rows'")

@@ -61,8 +61,9 @@ class Result:
 
     Attributes
     ----------
-    coef : ndarray of shape (d,) or (d, K)
-        w, in the dtype of X; one column a problem or coupled output.
+    coef : ndarray of shape (d,) or (d, K), or csc_array of shape (d, K)
+        w, in the dtype of X; one column a problem or coupled output. Sparse, K = 1 too, where a
+        store has more than 2^24 columns of which at most a quarter is in use.
     intercept : float or ndarray of shape (K,)
         b; exact for the returned w.
     objective : float or ndarray of shape (B,)
@@ -81,7 +82,7 @@ class Result:
         Flat dict of arrays, scalars and RNG state; give the Result as ``init=`` to continue.
     """
 
-    coef: npt.NDArray[Any]
+    coef: Any
     intercept: Any
     objective: Any
     dual_gap: Any

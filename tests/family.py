@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 from reference.arrays import arrays_of
 
-from fastsum.solvers import SOLVERS, _method
+from fastsum.solvers import SOLVERS, _tables
 
 # The methods that every grid of the tests runs through; the others have test_family.py.
 CORE = ("saga", "svrg")
@@ -17,8 +17,8 @@ N_PASSES = 7
 
 
 def no_memory(monkeypatch):
-    monkeypatch.setattr(_method, "available_memory", lambda: 0.0)
-    monkeypatch.setattr(_method, "SMALL_TABLE", 0)
+    monkeypatch.setattr(_tables, "available_memory", lambda: 0.0)
+    monkeypatch.setattr(_tables, "SMALL_TABLE", 0)
 
 
 def recorded_run(name, problem, sampling, monkeypatch, store=True, n_passes=N_PASSES):

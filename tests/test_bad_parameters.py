@@ -7,7 +7,7 @@ from estimator_cases import NAMES, X, labels
 from sklearn.exceptions import NotFittedError
 
 import fastsum
-from fastsum.solvers import _method
+from fastsum.solvers import _tables
 from fastsum.solvers.variance_reduced import saga
 
 ESTIMATORS = [getattr(fastsum, name) for name in NAMES]
@@ -184,8 +184,8 @@ def test_predict_before_fit(cls):
 
 
 def test_gradient_table_that_does_not_fit(monkeypatch):
-    monkeypatch.setattr(_method, "SMALL_TABLE", 0)  # what is small is not looked at
-    for module in (_method, saga):
+    monkeypatch.setattr(_tables, "SMALL_TABLE", 0)  # what is small is not looked at
+    for module in (_tables, saga):
         monkeypatch.setattr(module, "available_memory", lambda: 100.0)
     with pytest.raises(MemoryError, match=r"(?s)table needs .* GB.*90 x 1.*use solver='svrg'"):
         fastsum.LogisticRegression(solver="saga").fit(X, Y)

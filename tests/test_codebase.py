@@ -38,7 +38,7 @@ LAYERS = [
     | {"sampling", "null_model"},
     {"losses", "penalties", "columns", "data", "store", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
-    {"row_source", "device"},
+    {"row_source", "device", "wide"},
     {"threads", "files", "backend"},
     {"_core"},
 ]
@@ -153,7 +153,7 @@ SOLVER_LAYERS = [
     {"variance_reduced", "dual"},  # which accelerated methods may wrap
     {"phases", "_driver"},
     {"_newton", "_warm_start", "_proximal_point", "_pairs"},
-    {"_method", "_progress", "_extrapolation", "_working_set", "_full_pass"},
+    {"_method", "_progress", "_extrapolation", "_working_set", "_full_pass", "_tables"},
 ]
 
 

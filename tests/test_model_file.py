@@ -396,6 +396,7 @@ def test_sparse_coefficients_are_checked(tmp_path):
         ({"coef_indices": np.array([5, 100], np.int32)}, "outside the 100"),
         ({"coef_indices": np.array([-1, 7], np.int32)}, "outside the 100"),
         ({"coef_indptr": np.array([0, 2, 1])}, "row pointers"),
+        ({"coef_indptr": np.array([0, 2, 2]), "coef_indices": np.array([7, 7])}, "twice"),
         ({"coef_indptr": np.array([0, 1])}, r"shape \(2,\), expected \(3,\)"),
         ({"coef_values": np.ones(3)}, "'coef_values'"),
         ({"coef_indices": np.array([5.0, 7.0])}, "expected int32 or int64"),

@@ -69,7 +69,13 @@ def main():
         for solver in options.solvers:
             for tol in TOLERANCES:
                 model = LogisticRegression(
-                    penalty="l2", C=C, solver=solver, tol=tol, max_iter=500, fit_intercept=False
+                    penalty="l2",
+                    C=C,
+                    solver=solver,
+                    tol=tol,
+                    max_iter=500,
+                    fit_intercept=False,
+                    solver_kwargs={"normalize": False},  # else X is scaled: another penalty
                 )
                 begin = time.perf_counter()
                 model.fit(dX, dy)

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from fastsum.jobs import FittedModel, Recipe
+from fastsum.wide import as_rows_of
 
 from ._report import evaluate
 
@@ -63,10 +64,9 @@ def choose_alpha(parts: Mapping[str, Any], recipe: Recipe) -> float:
         raise ValueError("--alpha auto is for two classes or one target: give a number.")
     losses = []
     for k in range(len(found.alphas)):
-        column = found.coefs[:, [k]]
-        coef = column.toarray() if recipe.l1_ratio > 0 else column
+        coef = as_rows_of(found.coefs[:, [k]])
         intercept = np.atleast_1d(found.intercepts[k]).astype(coef.dtype)
-        model = FittedModel(np.ascontiguousarray(coef.T), intercept, found.classes, recipe.loss)
+        model = FittedModel(coef, intercept, found.classes, recipe.loss)
         losses.append(_held_out(evaluate(model, X_test, y_test)))
     best = float(found.alphas[int(np.argmin(losses))])
     Console(stderr=True).print(

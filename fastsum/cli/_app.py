@@ -101,6 +101,7 @@ def ingest(
     dtype: o.DTypeOption = o.DType.float64,
     on_error: o.OnErrorOption = o.OnError.stop,
     like: o.Like = None,
+    no_names: o.NoNames = False,
     seed: o.HashSeed = 0,
     n_jobs: o.Processes = -1,
 ) -> None:
@@ -127,6 +128,7 @@ def ingest(
             dtype=dtype.value,
             on_error=on_error.value,
             like=like,
+            names=not no_names,
             seed=seed,
             n_jobs=n_jobs,
         )

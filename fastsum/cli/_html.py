@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from fastsum import __version__
 from fastsum.files import write_whole
 from fastsum.losses import LOSSES
+from fastsum.wide import gathered
 
 from ._report import Scores, gap_text
 
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from ._training import Training
 
 WIDTH, HEIGHT, MARGIN = 560, 300, 50
-BINS, TOP = 10, 30
+BINS, TOP, TOP_OF_FIELD = 10, 30, 5
 Points = Sequence[tuple[float, float]]
+Names = Mapping[int, Sequence[tuple[str, str]]]
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
@@ -57,7 +60,7 @@ def write_report(
     scores : mapping
         Scores by part of the store.
     judged : (Dataset, ndarray)
-        Rows and labels of the calibration curve.
+        Rows and labels of the calibration curve; names of columns.
     """
     result, model = training.result, training.model
     body = [
@@ -67,7 +70,8 @@ def write_report(
         _convergence(result.trace),
         _scores(scores),
         _calibration(model, *judged),
-        _features(model),
+        _largest(model, judged[0].names),
+        _by_field(model, judged[0].names),
         _table("Settings", _settings(job)),
         f"<p>fastsum {__version__}</p>",
     ]
@@ -91,7 +95,7 @@ def _fit_rows(training: Training) -> list[tuple[str, str]]:
         ("certified gap", gap_text(float(result.dual_gap))),
         ("relative gap", gap_text(training.relative_gap)),
         ("passes", str(model.header["n_iter"])),
-        ("non-zero coefficients", f"{np.count_nonzero(model.coef):,} of {model.coef.size:,}"),
+        ("non-zero coefficients", model.size),
         *(("note", note) for note in training.notes),
     ]
 
@@ -126,21 +130,55 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.5f}"
 
 
-def _features(model: FittedModel) -> str:
+def _largest(model: FittedModel, names: Names) -> str:
     """The columns with the largest coefficients, of the first output if there are several."""
-    coef = model.coef[0]
-    held = min(TOP, int(np.count_nonzero(coef)))
-    if not held:
+    row = sp.csr_array(model.coef[[0]])
+    columns, values = row.indices, row.data
+    held = min(TOP, len(values))
+    top = np.argpartition(-np.abs(values), held - 1)[:held] if held else np.arange(0)
+    top = top[np.argsort(-np.abs(values[top]), kind="stable")]
+    rows = [
+        (_name(names.get(column, [])), f"{column}", f"{value:+.6g}")
+        for column, value in zip(columns[top].tolist(), values[top].tolist(), strict=True)
+    ]
+    return _features("Largest coefficients", ("field = category", "column", "coefficient"), rows)
+
+
+def _by_field(model: FittedModel, names: Names) -> str:
+    """The same for each field, of the frequent categories, whose names the store keeps."""
+    known = np.array([c for c in names if 0 <= c < model.n_features], dtype=np.int64)
+    values = gathered(model.coef[[0]].T, known)[:, 0]
+    fields: dict[str, list[tuple[float, int, str]]] = {}
+    for column, value in zip(known.tolist(), values.tolist(), strict=True):
+        for field, category in names[column] if value else []:
+            fields.setdefault(field, []).append((value, column, category))
+    rows = []
+    for field, held in fields.items():
+        held.sort(key=lambda entry: -abs(entry[0]))
+        for number, (value, column, category) in enumerate(held[:TOP_OF_FIELD]):
+            rows.append(("" if number else field, category, f"{column}", f"{value:+.6g}"))
+    head = ("field", "category", "column", "coefficient")
+    return _features("Largest coefficients of frequent categories by field", head, rows)
+
+
+def _name(meanings: Sequence[tuple[str, str]]) -> str:
+    """What a column stands for, as far as the store tells."""
+    return " or ".join(f"{field} = {category}" for field, category in meanings)
+
+
+def _features(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table whose last two columns are numbers."""
+    if not rows:
         return ""
-    top = np.argpartition(-np.abs(coef), held - 1)[:held]
-    top = top[np.argsort(-np.abs(coef[top]), kind="stable")]
-    rows = "".join(
-        f"<tr><td class='n'>{j}</td><td class='n'>{coef[j]:+.6g}</td></tr>" for j in top.tolist()
+    names = "".join(f"<th>{name}</th>" for name in head)
+    text = "".join(
+        "<tr>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[:-2])
+        + "".join(f"<td class='n'>{cell}</td>" for cell in row[-2:])
+        + "</tr>"
+        for row in rows
     )
-    return (
-        "<h2>Largest coefficients</h2><table><tr><th>column</th><th>coefficient</th></tr>"
-        f"{rows}</table>"
-    )
+    return f"<h2>{title}</h2><table><tr>{names}</tr>{text}</table>"
 
 
 def _convergence(trace: npt.NDArray[Any]) -> str:
@@ -151,7 +189,7 @@ def _convergence(trace: npt.NDArray[Any]) -> str:
 
 def _calibration(model: FittedModel, X: Any, y: npt.NDArray[Any]) -> str:
     """Share of the second class against its mean probability, in bins of equally many rows."""
-    if model.classes is None or not LOSSES[model.loss].has_probabilities or len(model.coef) > 1:
+    if model.classes is None or not LOSSES[model.loss].has_probabilities or model.coef.shape[0] > 1:
         return ""
     p = model.predict_proba(X)[:, 1]
     hit = y == model.classes[1]

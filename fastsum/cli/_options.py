@@ -189,7 +189,7 @@ TestSources = Annotated[
 TestFraction = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of rows to hold out, by their hash.")
 ]
-Bits = Annotated[int, typer.Option(min=1, max=30, help="Hash to 2^bits columns.")]
+Bits = Annotated[int, typer.Option(min=1, max=32, help="Hash to 2^bits columns.")]
 Signed = Annotated[bool, typer.Option("--signed", help="Half of the categories are -1.")]
 NumbersOption = Annotated[Numbers, typer.Option(help="Log bins, log values or raw values.")]
 Categorical = Annotated[
@@ -208,6 +208,9 @@ OnErrorOption = Annotated[
 ]
 Like = Annotated[
     Path | None, typer.Option(help="A store to have the columns of.", show_default="none")
+]
+NoNames = Annotated[
+    bool, typer.Option("--no-names", help="Keep no dictionary of frequent categories.")
 ]
 HashSeed = Annotated[int, typer.Option(min=0, help="Seed of hashes and of the order.")]
 Processes = Annotated[int, typer.Option(help="Processes that read; -1 takes all CPUs.")]

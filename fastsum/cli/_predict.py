@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
@@ -108,7 +107,7 @@ def run_info(path: Path) -> None:
         ("loss", model.loss),
         ("classes", _classes(model)),
         ("features", f"{model.n_features:,}"),
-        ("non-zero coefficients", f"{np.count_nonzero(model.coef):,} of {model.coef.size:,}"),
+        ("non-zero coefficients", model.size),
     ]
     shown = (
         "alpha",

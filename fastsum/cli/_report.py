@@ -110,7 +110,7 @@ def print_training(
         ("passes", str(model.header["n_iter"])),
         ("seconds", f"{training.seconds:.2f}"),
         ("solver", str(model.header["solver"])),
-        ("non-zero coefficients", f"{np.count_nonzero(model.coef):,} of {model.coef.size:,}"),
+        ("non-zero coefficients", model.size),
     ]
     console.print(key_value_table("Fit", rows))
     console.print(_score_table(scores, sizes))

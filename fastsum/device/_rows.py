@@ -65,6 +65,8 @@ class DeviceRows:
         """The coefficients as they are."""
         return coef
 
+    spread = stored
+
     def __repr__(self) -> str:
         where = "pinned on the host" if self.on_host else "on the device"
         return f"DeviceRows({self.n_rows:,} x {self.n_cols:,} {self.layout.kind}, dense, {where})"

@@ -75,12 +75,15 @@ class Communicator(ABC):
             numbers = np.array(mine) if numbers is None else numbers + mine
             if columns is None:
                 continue
-            if total is None:
-                total = np.zeros((self._n_cols, columns.shape[1]))
-            for m, column in enumerate(columns.T):  # every id is there once, in ascending order
-                total[slice(None) if ids is None else ids, m] += column
+            if total is None:  # one column after the other: the driver adds while workers wait
+                total = np.zeros((columns.shape[1], self._n_cols))
+            for whole, column in zip(total, columns.T, strict=True):
+                if ids is None or len(ids) == self._n_cols:
+                    whole += column
+                else:  # every id is there once, in ascending order
+                    whole[ids] += column
         assert numbers is not None
-        return numbers, total
+        return numbers, None if total is None else np.ascontiguousarray(total.T)
 
     def gather(self, operation: str) -> list[Any]:
         """What `operation` gives on each worker."""
@@ -152,9 +155,9 @@ class Communicator(ABC):
         for ids in self._ids:
             message = dict(self._values)
             for name, array in self._columns.items():
-                if ids is not None:
+                if ids is not None and len(ids) < self._n_cols:
                     rows = np.append(ids, self._n_cols) if len(array) > self._n_cols else ids
-                    array = array[rows]
+                    array = np.take(array, rows, axis=0)
                 message[name] = array
             messages.append(message)
         self._columns, self._values = {}, {}
@@ -207,14 +210,17 @@ def in_use(
     few = n_cols <= CACHED_COLUMNS and all(len(ids) > MOST * n_cols for ids in known)
     if len(known) < len(held) or few:
         return None, [None] * len(held)
-    everything: Ids = np.concatenate(known)
-    columns, inverse = np.unique(everything, return_inverse=True)
-    times = np.bincount(inverse, np.concatenate(counts))  # type: ignore[arg-type]
+    columns = known[0]
+    for ids in known[1:]:
+        columns = np.union1d(columns, ids)
+    at = [np.searchsorted(columns, ids) for ids in known]
+    times = np.zeros(len(columns))
+    for mine, count in zip(at, counts, strict=True):
+        times[mine] += count  # type: ignore[arg-type]
     order = np.argsort(-times, kind="stable")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    ends = np.cumsum([len(ids) for ids in known])[:-1]
-    return columns[order], [np.sort(ids) for ids in np.split(place[inverse], ends)]
+    return columns[order], [np.sort(place[mine]) for mine in at]
 
 
 def _size(value: Any) -> int:

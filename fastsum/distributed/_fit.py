@@ -208,7 +208,11 @@ def minimize_over(communicator: Communicator, settings: Settings) -> Distributed
     certifier = patiently(communicator, lambda: RemoteCertifier(*arguments))
     engine = Engine(problem, certifier, communicator, n_rows)
     run = RemoteRounds(engine, communicator, certifier, settings.tol)
-    with ProgressBar(settings.verbose, engine.name, settings.max_iter) as bar, blas_threads(1, 0):
+    # workers may be on this machine: threads of BLAS would spin on their cores
+    with (
+        ProgressBar(settings.verbose, engine.name, settings.max_iter) as bar,
+        blas_threads(1, np.inf),
+    ):
         status = run.loop(settings.max_iter, settings.max_time, False, settings.callback, bar)
     result = result_of(run, problem, status, keep_state=False)
     return DistributedResult(

@@ -327,7 +327,8 @@ class Shard:
     def _stored(self, W: Array) -> Array:
         """(d' + 1, K) or (d', K) as the driver sends it, in the order and size of these rows."""
         if self._place is None:
-            return np.ascontiguousarray(W)
+            # what comes out of a message may begin at any byte
+            return np.require(W, requirements=["C_CONTIGUOUS", "ALIGNED"])
         intercept = len(W) > len(self._place)
         out = np.zeros((self.problem.rows.n_cols + intercept, W.shape[1]), dtype=W.dtype)
         out[self._place] = W[:-1] if intercept else W

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fastsum.losses import get_loss
+from fastsum.wide import is_wide
 
 from .fitted_model import FittedModel
 
@@ -43,15 +44,19 @@ def model_from_estimator(estimator: Any) -> FittedModel:
         )
     check_is_fitted(estimator, "coef_")
     stored = estimator.coef_
-    coef = stored.toarray() if sp.issparse(stored) else np.asarray(stored)
+    if sp.issparse(stored) and not is_wide(stored.shape[1], stored.nnz // stored.shape[0]):
+        stored = stored.toarray()
     classes = np.array(estimator.classes_) if is_classifier(estimator) else None
-    coef_rows = np.array(np.atleast_2d(coef))
-    intercept = np.zeros(len(coef_rows), dtype=coef.dtype)
+    if sp.issparse(stored):
+        coef_rows, one = sp.csr_array(stored, copy=True), stored.shape[0] == 1
+    else:
+        coef_rows, one = np.array(np.atleast_2d(stored)), np.ndim(stored) == 1
+    intercept = np.zeros(coef_rows.shape[0], dtype=coef_rows.dtype)
     intercept[:] = estimator.intercept_
     names = getattr(estimator, "feature_names_in_", None)
     header = _header(estimator)
     if classes is None:
-        header["target_ndim"] = coef.ndim
+        header["target_ndim"] = 1 if one else 2
     return FittedModel(coef_rows, intercept, classes, estimator._loss_name(), header, names)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from fastsum.losses import LOSSES
 
@@ -27,6 +28,12 @@ def sklearn_twin(model: FittedModel) -> Any:
     estimator : scikit-learn estimator
         See `FittedModel.to_sklearn`.
     """
+    if sp.issparse(model.coef):
+        raise ValueError(
+            f"scikit-learn's estimators hold dense coefficients, of {model.n_features:,} columns "
+            "here: use the model's own predict, or "
+            "dataclasses.replace(model, coef=model.coef.toarray()).to_sklearn()"
+        )
     coef, intercept = model.coef.copy(), model.intercept.copy()
     if model.classes is None:
         return _regressor(model, coef, intercept)

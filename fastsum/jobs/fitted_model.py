@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from scipy.special import expit, softmax
 from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
@@ -16,6 +17,8 @@ from fastsum.data import Rows
 from fastsum.losses import LOSSES
 from fastsum.problem_parts import check_offset
 from fastsum.row_source import RowSource
+from fastsum.sparse_structure import check_sparse_structure
+from fastsum.wide import narrowed
 
 from ._twins import sklearn_twin
 
@@ -26,9 +29,10 @@ class FittedModel:
 
     Parameters
     ----------
-    coef : ndarray of shape (n_outputs, n_features)
+    coef : ndarray or csr_array of shape (n_outputs, n_features)
         Coefficients, float32 or float64. `n_outputs` is 1 for two classes and for a single
-        target, otherwise the number of classes or targets.
+        target, otherwise the number of classes or targets. Sparse where a store has very many
+        columns.
     intercept : ndarray of shape (n_outputs,)
         Intercepts, zeros if none was fitted.
     classes : ndarray of shape (n_classes,) or None
@@ -49,7 +53,7 @@ class FittedModel:
         If the parts do not fit together.
     """
 
-    coef: npt.NDArray[Any]
+    coef: Any
     intercept: npt.NDArray[Any]
     classes: npt.NDArray[Any] | None
     loss: str
@@ -69,8 +73,18 @@ class FittedModel:
         return (
             f"FittedModel(loss={self.loss!r}, {n_features} features{kinds}, "
             f"{n_outputs} output{'s' if n_outputs > 1 else ''}, "
-            f"{np.count_nonzero(self.coef)} non-zero coefficients)"
+            f"{self.n_nonzero} non-zero coefficients)"
         )
+
+    @property
+    def n_nonzero(self) -> int:
+        """Coefficients that are not 0."""
+        return int(self.coef.nnz if sp.issparse(self.coef) else np.count_nonzero(self.coef))
+
+    @property
+    def size(self) -> str:
+        """How many coefficients there are and are not 0, for people."""
+        return f"{self.n_nonzero:,} of {self.coef.shape[0] * self.n_features:,}"
 
     @property
     def n_features(self) -> int:
@@ -78,7 +92,7 @@ class FittedModel:
         return int(self.coef.shape[1])
 
     @property
-    def coef_(self) -> npt.NDArray[Any]:
+    def coef_(self) -> Any:
         """`coef`, by the name that estimators have for it."""
         return self.coef
 
@@ -191,12 +205,16 @@ or SGDRegressor
         """Return the scores with two axes."""
         if isinstance(X, RowSource):
             return self._scores_of_rows(X.rows)
+        check_sparse_structure(X)
         X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_features:
             raise ValueError(
                 f"X has {X.shape[1]} features, the model was fitted with {self.n_features}."
             )
-        scores: npt.NDArray[Any] = np.asarray(safe_sparse_dot(X, self.coef.T, dense_output=True))
+        coef = self.coef.T
+        if sp.issparse(coef):
+            X, coef = narrowed(X, coef)
+        scores: npt.NDArray[Any] = np.asarray(safe_sparse_dot(X, coef, dense_output=True))
         scores = scores + self.intercept
         halves = self.classes is not None and len(self.classes) == 2 == scores.shape[1]
         given = check_offset(offset, len(scores), 1 if halves else scores.shape[1])
@@ -220,7 +238,14 @@ def _check_parts(coef: Any, intercept: Any, classes: Any, loss: Any) -> None:
     """Raise ValueError unless the parts of a model fit together."""
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {list(LOSSES)}, got {loss!r}")
-    for name, array, ndim in (("coef", coef, 2), ("intercept", intercept, 1)):
+    if sp.issparse(coef):
+        check_sparse_structure(coef)
+        if coef.format != "csr" or coef.data.dtype not in (np.dtype("f4"), np.dtype("f8")):
+            raise ValueError("a sparse coef must be a csr_array of floats")
+        if not np.isfinite(coef.data).all():
+            raise ValueError("coef holds values that are not finite")
+    given = [("intercept", intercept, 1)] + ([] if sp.issparse(coef) else [("coef", coef, 2)])
+    for name, array, ndim in given:
         good = isinstance(array, np.ndarray) and array.dtype in (np.dtype("f4"), np.dtype("f8"))
         if not good or array.ndim != ndim:
             raise ValueError(f"{name} must be a float array with {ndim} axes")

@@ -1,7 +1,8 @@
 """Model files: a fitted linear model as an npz archive with a JSON header, no pickle.
 
 The archive holds ``header`` (UTF-8 JSON as bytes), the coefficients (``coef``, or
-``coef_values``, ``coef_indices`` and ``coef_indptr`` in CSR form when most are zero),
+``coef_values``, ``coef_indices`` and ``coef_indptr`` in CSR form when most are zero; of very many
+columns they stay sparse in memory),
 ``intercept`` and, for classifiers, ``classes``. The header states the shapes; whatever does
 not fit it is refused before any large allocation.
 """
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from fastsum.losses import LOSSES
+from fastsum.wide import in_order, is_wide
 
 from ._archive import Archive, write_archive
 from .fitted_model import FittedModel
@@ -103,15 +105,17 @@ def load_model(path: str | PathLike[str], *, max_bytes: int = 1 << 32) -> Fitted
         header = _read_header(archive)
         n_outputs, n_features = header["n_outputs"], header["n_features"]
         dtype = np.dtype(header["dtype"])
-        if n_outputs * n_features * dtype.itemsize > max_bytes:
+        coef = None if "coef" in archive.names else _read_sparse(archive, header)
+        wide = coef is not None and is_wide(n_features, -(-coef.nnz // n_outputs))
+        if not wide and n_outputs * n_features * dtype.itemsize > max_bytes:
             raise archive.error(
                 f"its {n_outputs} x {n_features} coefficients take more than "
                 f"max_bytes={max_bytes}; raise max_bytes if you trust the file"
             )
-        if "coef" in archive.names:
+        if coef is None:
             coef = archive.read("coef", (n_outputs, n_features), (dtype,))
-        else:
-            coef = _read_sparse(archive, n_outputs, n_features, dtype)
+        elif not wide:
+            coef = coef.toarray()
         intercept = archive.read("intercept", (n_outputs,), (dtype,))
         classes = _read_classes(archive, header)
         names = None
@@ -194,9 +198,10 @@ def _plain_number(value: Any) -> Any:
 def _coefficient_arrays(model: FittedModel, dtype: np.dtype[Any]) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays that store coefficients and intercept, in the smaller of two forms."""
     intercept = model.intercept.astype(dtype, copy=False)
-    if np.count_nonzero(model.coef) >= _SPARSE_BELOW * model.coef.size:
+    dense = not sp.issparse(model.coef)
+    if dense and model.n_nonzero >= _SPARSE_BELOW * model.coef.size:
         return {"coef": np.ascontiguousarray(model.coef, dtype=dtype), "intercept": intercept}
-    compact = sp.csr_matrix(model.coef, dtype=dtype)
+    compact = in_order(sp.csr_array(model.coef, dtype=dtype))
     return {
         "coef_values": compact.data,
         "coef_indices": compact.indices,
@@ -205,22 +210,22 @@ def _coefficient_arrays(model: FittedModel, dtype: np.dtype[Any]) -> dict[str, n
     }
 
 
-def _read_sparse(
-    archive: Archive, n_outputs: int, n_features: int, dtype: np.dtype[Any]
-) -> npt.NDArray[Any]:
-    """Return the dense coefficients of a file that stores them in CSR form."""
+def _read_sparse(archive: Archive, header: Mapping[str, Any]) -> Any:
+    """Return the coefficients of a file that stores them in CSR form, as a csr_array."""
+    n_outputs, n_features = header["n_outputs"], header["n_features"]
     integers = (np.dtype(np.int32), np.dtype(np.int64))
     indptr = archive.read("coef_indptr", (n_outputs + 1,), integers)
     indices = archive.read("coef_indices", (None,), integers)
-    values = archive.read("coef_values", (indices.size,), (dtype,))
+    values = archive.read("coef_values", (indices.size,), (np.dtype(header["dtype"]),))
     if indptr[0] != 0 or indptr[-1] != indices.size or (np.diff(indptr) < 0).any():
         raise archive.error("the row pointers of its coefficients are not in order")
     if indices.size and (indices.min() < 0 or indices.max() >= n_features):
         raise archive.error(f"its coefficients name features outside the {n_features} there are")
-    coef = np.zeros((n_outputs, n_features), dtype=dtype)
-    rows = np.repeat(np.arange(n_outputs), np.diff(indptr))
-    coef[rows, indices] = values
-    return coef
+    rises = np.diff(indices) > 0
+    rises[indptr[(indptr > 0) & (indptr < indices.size)] - 1] = True  # where a row begins
+    if not rises.all():
+        raise archive.error("its coefficients name a feature twice, or not in order")
+    return sp.csr_array((values, indices, indptr), shape=(n_outputs, n_features))
 
 
 def _plain_labels(classes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastsum.certificate import Certifier
 from fastsum.losses import LOSSES, get_loss
 from fastsum.problem import Problem
+from fastsum.wide import as_rows_of
 
 from .fitted_model import FittedModel
 
@@ -80,12 +81,12 @@ class Task:
 
     def model_of(self, result: Any) -> FittedModel:
         """The model that a result is, with what the fit reported in its header."""
-        coef, intercept = np.atleast_2d(result.coef.T), np.atleast_1d(result.intercept)
-        if self.classes is not None and len(coef) == len(self.classes) == 2:
+        coef, intercept = as_rows_of(result.coef), np.atleast_1d(result.intercept)
+        if self.classes is not None and coef.shape[0] == len(self.classes) == 2:
             # two softmax outputs decide by their difference, as in the estimators
             coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
         return FittedModel(
-            coef=np.ascontiguousarray(coef),
+            coef=coef,
             intercept=intercept.astype(coef.dtype),
             classes=self.classes,
             loss=self.recipe.loss,

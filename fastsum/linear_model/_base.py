@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from fastsum.sampling import KINDS
 from fastsum.solvers import solve
 from fastsum.sparse_structure import check_sparse_structure
 from fastsum.threads import resolve_n_threads
+from fastsum.wide import is_wide, narrowed
 
 Array = npt.NDArray[Any]
 Constraints = dict[str, list[Any]]
@@ -97,8 +99,8 @@ class FiniteSumEstimator(CallbackSupport, BaseEstimator):
                     f"{name}={value!r} has no meaning in {type(self).__name__}: {remedy}"
                 )
 
-    def _arrays(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
-        """X as a numpy array or CSR and y as an array, by scikit-learn's rules."""
+    def _arrays(self, X: Any, y: Any, *, stores: bool = False, **checks: Any) -> tuple[Any, Array]:
+        """X as a numpy array, CSR or, with `stores`, as it is, and y, by scikit-learn's rules."""
         self._check_default_only()
         if self.device == "cuda":
             cuda()  # raises where there is none, before work is done that is in vain
@@ -107,6 +109,9 @@ class FiniteSumEstimator(CallbackSupport, BaseEstimator):
                 f"{type(self).__name__} takes X on the host here, and it lies on a CUDA device: "
                 "copy it with X.cpu() or cupy.asnumpy(X); device='cuda' sends it back"
             )
+        if isinstance(X, RowSource) and stores:
+            self.n_features_in_ = X.rows.n_features
+            return X, self._labels_of(X.rows, labels_with(X, y), **checks)
         if isinstance(X, RowSource):
             raise TypeError(
                 f"{type(self).__name__} does not take a store: choose its parameters on a part of "
@@ -213,7 +218,8 @@ class FiniteSumEstimator(CallbackSupport, BaseEstimator):
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         coef, intercept = self._starting_point(problem)
-        if coef.reshape(len(coef), -1).shape != (problem.rows.n_features, problem.K):
+        outputs = 1 if coef.ndim == 1 else coef.shape[1]
+        if (coef.shape[0], outputs) != (problem.rows.n_features, problem.K):
             return None  # other features or classes: nothing to continue from
         last = getattr(self, "_last", None)
         return last if last is not None and self._is_at_last_point() else (coef, intercept)
@@ -221,21 +227,27 @@ class FiniteSumEstimator(CallbackSupport, BaseEstimator):
     def _remember_point(self) -> None:
         """Keeps a copy of the fitted point, to see on a warm start whether the user moved it."""
         if self.warm_start:
-            self._last_point = np.array(self.coef_), np.array(self.intercept_)
+            self._last_point = self.coef_.copy(), np.array(self.intercept_)
 
     def _is_at_last_point(self) -> bool:
-        if not isinstance(self.coef_, np.ndarray):
-            return False
         coef, intercept = self._last_point
-        return np.array_equal(self.coef_, coef) and np.array_equal(self.intercept_, intercept)
+        if type(coef) is not type(self.coef_) or coef.shape != self.coef_.shape:
+            return False
+        same = (coef != self.coef_).nnz == 0 if sp.issparse(coef) else (coef == self.coef_).all()
+        return bool(same) and np.array_equal(self.intercept_, intercept)
 
     def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
         """coef_ and intercept_ as a start for the problem."""
         return self._pack()
 
     def _pack(self) -> tuple[Array, Array]:
-        """coef_ and intercept_ as the engine has them: (d,) or (d, K), and (K,)."""
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
+        """coef_ and intercept_ as the engine has them: (d,) or (d, K), sparse if wide, and (K,)."""
+        coef = self.coef_
+        if sp.issparse(coef):
+            if is_wide(coef.shape[1], coef.nnz // coef.shape[0]):
+                return sp.csc_array(coef.T), np.asarray(self.intercept_)
+            coef = coef.toarray()
+        coef = np.asarray(coef)
         coef = coef[0] if coef.ndim == 2 and coef.shape[0] == 1 else coef.T
         return coef, np.asarray(getattr(self, "intercept_", 0.0))  # unset beside a given coef_
 
@@ -249,8 +261,8 @@ class FiniteSumEstimator(CallbackSupport, BaseEstimator):
         given = check_offset(to_host(offset), *margins.shape)
         return margins if given is None else (margins + given).astype(margins.dtype)
 
-    def _check_rows(self, X: Any) -> Rows:
-        """Rows to predict, by scikit-learn's rules."""
+    def _rows_for(self, X: Any, coefs: list[Any]) -> tuple[Rows, list[Array]]:
+        """Rows to predict, by scikit-learn's rules, and coefficients (d, K) for their columns."""
         if isinstance(X, RowSource) or is_on_device(X):
             rows = as_rows(X)
             if rows.n_features != self.n_features_in_:
@@ -258,19 +270,39 @@ class FiniteSumEstimator(CallbackSupport, BaseEstimator):
                     f"X has {rows.n_features} features, but {type(self).__name__} is expecting "
                     f"{self.n_features_in_} features as input"
                 )
-            return rows
+            return rows, [rows.stored(coef) for coef in coefs]
         check_sparse_structure(X)
         X = validate_data(
             self, X, accept_sparse="csr", accept_large_sparse=True, dtype="numeric", reset=False
         )
-        return as_rows(X, validated=True)
+        if not any(sp.issparse(coef) for coef in coefs):
+            return as_rows(X, validated=True), coefs
+        X, joined = narrowed(X, sp.hstack([sp.csc_array(coef) for coef in coefs], format="csc"))
+        ends = np.cumsum([coef.shape[1] for coef in coefs])[:-1]
+        return as_rows(X, validated=True), np.split(joined, ends, axis=1)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows `ids` of a store, to be predicted: margins are those of all, for rows stay there."""
+
+    source: RowSource
+    ids: npt.NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns that margins are made of."""
+        rows = self.source.rows
+        return rows.n_rows, rows.n_cols
 
 
 def margins_of(estimators: Sequence[FiniteSumEstimator], X: Any) -> list[Array]:
     """X w + b of fitted estimators with the same features, (n, K) each, in one pass over X."""
-    rows = estimators[0]._check_rows(X)
+    if isinstance(X, Part):
+        return [margins[X.ids] for margins in margins_of(estimators, X.source)]
     points = [estimator._pack() for estimator in estimators]
-    coefs = [rows.stored(coef.reshape(rows.n_features, -1)) for coef, _ in points]
+    given = [coef if sp.issparse(coef) else coef.reshape(len(coef), -1) for coef, _ in points]
+    rows, coefs = estimators[0]._rows_for(X, given)
     ends = np.cumsum([coef.shape[1] for coef in coefs])
     W = np.empty((rows.n_cols + 1, ends[-1]), dtype=np.result_type(*coefs))
     for (_, intercept), coef, end in zip(points, coefs, ends, strict=True):

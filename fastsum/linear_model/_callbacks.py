@@ -102,7 +102,7 @@ class FitTask:
         """The fitted attributes at a certificate."""
         model = copy.copy(self._estimator)
         result = Result(
-            coef=np.array(progress.coef),
+            coef=progress.coef.copy(),
             intercept=progress.intercept,
             objective=progress.objective,
             dual_gap=progress.gap,

@@ -28,6 +28,7 @@ from fastsum.losses import LOSSES, distinct
 from fastsum.problem import FloatArray, Problem
 from fastsum.problem_parts import check_offset
 from fastsum.result import Result
+from fastsum.wide import as_rows_of
 
 CLASSIFICATION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain != "real")
 # Of one score of two classes, in two coupled outputs that decide by their difference.
@@ -210,16 +211,19 @@ class LinearClassifier(ClassifierMixin, FiniteSumEstimator):
 
     def _unpack(self, result: Result, problem: Problem) -> None:
         """coef_ (1, d) for two classes, (n_classes, d) for more."""
-        coef, intercept = np.atleast_2d(result.coef.T), np.atleast_1d(result.intercept)
+        coef, intercept = as_rows_of(result.coef), np.atleast_1d(result.intercept)
         if problem.loss.coupled and len(self.classes_) == 2:
             # two coupled outputs decide by their difference: softmax(z)_1 = sigmoid(z_1 - z_0)
             coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
-        self.coef_: Any = np.ascontiguousarray(coef)
+        self.coef_: Any = coef
         self.intercept_ = intercept.astype(coef.dtype)
         self.n_iter_: Any = result.n_iter
 
     def _starting_point(self, problem: Problem) -> tuple[Array, Array]:
         coef, intercept = super()._starting_point(problem)
+        if problem.loss.coupled and sp.issparse(coef) and coef.shape[1] == 1:
+            halves = sp.hstack([half * coef for half in HALVES], format="csc")
+            return halves, intercept * HALVES
         if problem.loss.coupled and coef.ndim == 1:
             return coef[:, None] * HALVES, intercept * HALVES
         return coef, intercept

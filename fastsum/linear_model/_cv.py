@@ -25,9 +25,10 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import _check_method_params
 
-from fastsum.linear_model._base import SHARED_CONSTRAINTS, Array, Constraints
+from fastsum.linear_model._base import SHARED_CONSTRAINTS, Array, Constraints, Part
 from fastsum.linear_model._many import shared_margins, solved
 from fastsum.problem import FloatArray, Problem
+from fastsum.row_source import RowSource
 from fastsum.solvers._registry import SOLVER_NAMES
 
 CV_CONSTRAINTS: Constraints = {
@@ -103,7 +104,7 @@ class FoldScorer:
     ----------
     scorer : callable
         Of signature scorer(estimator, X, y, **params).
-    X, y : arrays
+    X, y : arrays, or a store and an array
         All rows as they were validated.
     params : dict
         What is routed to the scorer: of its arrays it gets the rows held out.
@@ -118,7 +119,8 @@ class FoldScorer:
         return np.array([self._of_fold(fold.test, own) for fold, own in pairs], dtype=np.float64)
 
     def _of_fold(self, test: Array, models: Sequence[Any]) -> list[Any]:
-        X, y = self.X[test], self.y[test]
+        X = Part(self.X, test) if isinstance(self.X, RowSource) else self.X[test]
+        y = self.y[test]
         params = _check_method_params(X=self.X, params=self.params, indices=test)
         scorer = _LogLoss.of(self.scorer, y, params) or self.scorer
         with shared_margins(models, X):
@@ -289,6 +291,8 @@ class CrossValidated:
         """The folds, with the `weights` of fits, and the routed parameters."""
         cv = check_cv(self.cv, y, classifier=classifier)
         routed = route(self, sample_weight, params)
+        if isinstance(X, RowSource):  # splitters look at the number of rows alone
+            X = np.empty((len(y), 0))
         return make_folds(cv.split(X, y, **routed.splitter.split), len(y), weights), routed
 
     def _fit_folds(

@@ -108,9 +108,9 @@ ATTRIBUTES = {
     "classes_": """classes_ : ndarray of shape (n_classes,)
     Class labels with a positive weight, sorted.""",
     "coef_classifier": """coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-    Coefficients, in the dtype of X.""",
+    Coefficients, in the dtype of X; a csr_array for a store of very many columns.""",
     "coef_regressor": """coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-    Coefficients, in the dtype of X.""",
+    Coefficients, in the dtype of X; a csr_array with two axes for a store of very many columns.""",
     "intercept_classifier": """intercept_ : ndarray of shape (1,) or (n_classes,)
     Intercepts, exact for coef_.""",
     "intercept_regressor": """intercept_ : float or ndarray of shape (n_targets,)

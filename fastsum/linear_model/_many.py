@@ -9,6 +9,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 
 from fastsum.linear_model._base import Array, FiniteSumEstimator, margins_of
@@ -163,7 +164,7 @@ def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Resul
     # Null models of the same rows are one model, though rounding may tell them apart.
     null: dict[int, Any] = {}
     for i, (problem, result) in enumerate(zip(problems, results, strict=True)):
-        if not result.coef.any():
+        if not (result.coef.nnz if sp.issparse(result.coef) else result.coef.any()):
             intercept = null.setdefault(id(problem.sample_weight), result.intercept)
             results[i] = replace(result, intercept=intercept)
     return results

@@ -234,9 +234,10 @@ def path(
     columns, intercepts = [], []
     for result, one in zip(results, problems, strict=True):
         estimator._accept(result, one, targets)
-        coef = np.atleast_2d(estimator.coef_)
-        columns.append(sp.csr_array(coef) if l1_ratio > 0 else coef)
-        intercepts.append(np.broadcast_to(estimator.intercept_, len(coef)))
+        wide = sp.issparse(estimator.coef_)
+        coef = estimator.coef_ if wide else np.atleast_2d(estimator.coef_)
+        columns.append(sp.csr_array(coef) if wide or l1_ratio > 0 else coef)
+        intercepts.append(np.broadcast_to(estimator.intercept_, coef.shape[0]))
     coefs: Any = [_output(columns, k) for k in range(columns[0].shape[0])]
     several = len(coefs) > 1
     return RegularizationPath(

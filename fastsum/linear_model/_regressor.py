@@ -27,6 +27,7 @@ from fastsum.losses import LOSSES
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.solvers._registry import SOLVER_NAMES
+from fastsum.wide import as_rows_of
 
 REGRESSION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.domain == "real")
 _X_IS_SAFE = "leave it at its default; the solvers work on the rows of X as they are"
@@ -118,13 +119,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
         self._remember_point()
 
     def _unpack(self, result: Result, y: Array) -> None:
-        """coef_ (d,) for y (n,), (n_targets, d) for y (n, n_targets)."""
-        coef, intercept = result.coef.T, result.intercept
+        """coef_ (d,) for y (n,), (n_targets, d) for y (n, n_targets), and where it is sparse."""
+        coef, intercept = as_rows_of(result.coef), result.intercept
         if y.ndim == 2:
-            coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept).astype(coef.dtype)
+            intercept = np.atleast_1d(intercept).astype(coef.dtype)
         else:
             intercept = coef.dtype.type(intercept)
-        self.coef_ = np.ascontiguousarray(coef)
+            coef = coef if sp.issparse(coef) else coef[0]
+        self.coef_: Any = coef
         self.intercept_ = intercept if self.fit_intercept else 0.0
         self.n_iter_: Any = result.n_iter
 
@@ -144,7 +146,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, FiniteSumEstimator):
             Predictions.
         """
         mean: Array = LOSSES[self._loss_name()].response(self._margins(X, offset))
-        return like(mean.ravel() if self.coef_.ndim == 1 else mean, X)
+        one = self.coef_.ndim == 1 or (sp.issparse(self.coef_) and self.coef_.shape[0] == 1)
+        return like(mean.ravel() if one else mean, X)
 
     def score(
         self,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
@@ -92,7 +93,8 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
         Scores of the rows held out.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_cs, n_classes, n_features + 1)
-        Coefficients of each fold, and intercepts if they are fitted; n_classes is 1 for two.
+        Coefficients of each fold, and intercepts if they are fitted; n_classes is 1 for two. None
+        for a store of very many columns.
     n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
         Passes over the data of each problem.
     <a:common>
@@ -185,7 +187,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
     def fit(
         self,
         X: Any,
-        y: npt.ArrayLike,
+        y: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
         **params: Any,
     ) -> Any:
@@ -193,10 +195,10 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or fastsum.store.Dataset of shape (n_samples, n_features)
             Training rows; never modified. float32 and CSR are kept as they are.
         y : array-like of shape (n_samples,)
-            Class labels, numbers or strings.
+            Class labels, numbers or strings; None takes those of a Dataset.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0; integer weights equal repeated rows, a weight of 0 an absent row. The
             scorer gets them too, or with metadata routing if it requests them.
@@ -210,9 +212,9 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         """
         _raise_for_params(params, self, "fit")
         self._forget()
-        X, y = self._arrays(X, y)
+        X, y = self._arrays(X, y, stores=True)
         check_classification_targets(y)
-        sample_weight = self._check_weights(sample_weight, X.shape[0])
+        sample_weight = self._check_weights(sample_weight, len(y))
         codes, weights = self._coded(y, sample_weight)
         given = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, Integral) else self.Cs
         self.Cs_: FloatArray = checked_grid("Cs", given, zero=False, infinite=True)
@@ -233,7 +235,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         models = self._fit_folds(base, y, folds, plain)
         shape = len(folds), len(self.l1_ratios_), len(self.Cs_)
         self.scores_: FloatArray = score(folds, models).reshape(shape)
-        self.coefs_paths_: Array = self._coefs([m for found in models for m in found], shape)
+        self.coefs_paths_: Any = self._coefs([m for found in models for m in found], shape)
         self._choose_and_fit(base)
         n_iter = [[model.n_iter_ for model in found] for found in models]
         self.n_iter_ = np.array(n_iter, dtype=np.int32).reshape(shape)
@@ -256,12 +258,22 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.C_, self.l1_ratio_ = float(C[chosen].mean()), float(ratio[chosen].mean())
         i, j = np.unravel_index(chosen, shape)
         mean = self.coefs_paths_[np.arange(len(chosen)), j, i].mean(axis=0)
-        n_cols = base.rows.n_cols
+        n_cols = base.rows.n_features
         self.coef_ = np.ascontiguousarray(mean[:, :n_cols])
         self.intercept_ = mean[:, n_cols] if self.fit_intercept else np.zeros(len(mean), mean.dtype)
 
-    def _coefs(self, models: Sequence[LogisticRegression], shape: tuple[int, ...]) -> Array:
-        """Coefficients and, if fitted, intercepts, (*shape, n_classes or 1, d + 1 or d)."""
+    def _coefs(self, models: Sequence[LogisticRegression], shape: tuple[int, ...]) -> Any:
+        """Coefficients and, if fitted, intercepts, (*shape, n_classes or 1, d + 1 or d).
+
+        None for stores of very many columns.
+        """
+        if sp.issparse(models[0].coef_):
+            if not self.refit:
+                raise ValueError(
+                    f"refit=False takes means of dense coefficients, of {self.n_features_in_:,} "
+                    "columns here: use refit=True"
+                )
+            return None
         n_outputs, d = models[0].coef_.shape
         size, dtype = (len(models), n_outputs, d + self.fit_intercept), models[0].coef_.dtype
         out = np.empty(size, dtype=dtype)

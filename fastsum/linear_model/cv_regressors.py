@@ -61,7 +61,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
     def fit(
         self,
         X: Any,
-        y: npt.ArrayLike,
+        y: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
         **params: Any,
     ) -> Any:
@@ -69,10 +69,10 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or fastsum.store.Dataset of shape (n_samples, n_features)
             Training rows; never modified. float32 and CSR are kept as they are.
         y : array-like of shape (n_samples,)
-            Targets.
+            Targets; None takes those of a Dataset.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights >= 0 of the fits and of the errors of the rows held out.
         **params : dict
@@ -85,7 +85,7 @@ class SquaredErrorCV(CrossValidated, CoordinateDescentFace):
         """
         _raise_for_params(params, self, "fit")
         self._forget()
-        X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
+        X, y = self._arrays(X, y, stores=True, multi_output=True, y_numeric=True)
         if y.ndim > 1 and y.shape[1] > 1:
             raise ValueError(
                 f"For multi-task outputs, use MultiTask{type(self).__name__} of scikit-learn, or "

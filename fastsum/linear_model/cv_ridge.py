@@ -33,6 +33,7 @@ from fastsum.linear_model._leave_one_out import LeaveOneOut
 from fastsum.linear_model.ridge import Ridge
 from fastsum.problem import FloatArray, Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
+from fastsum.row_source import RowSource
 from fastsum.solvers._driver import plain
 from fastsum.solvers._warm_start import initial_weights
 from fastsum.threads import blas_threads, resolve_n_threads, useful_threads
@@ -159,7 +160,7 @@ class RidgeCV(CrossValidated, Ridge):
     def fit(
         self,
         X: Any,
-        y: npt.ArrayLike,
+        y: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
         **params: Any,
     ) -> Any:
@@ -167,10 +168,10 @@ class RidgeCV(CrossValidated, Ridge):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or fastsum.store.Dataset of shape (n_samples, n_features)
             Training rows; never modified. float32 and CSR are kept as they are.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets.
+            Targets; None takes those of a Dataset.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights >= 0 of the fits and, where the scorer takes them, of the scores.
         **params : dict
@@ -189,7 +190,12 @@ class RidgeCV(CrossValidated, Ridge):
             raise ValueError("cv!=None and alpha_per_target=True are incompatible")
         if self.cv is None and self.device == "cuda":
             raise ValueError("device='cuda' needs cv: leaving one out (cv=None) is for the CPU")
-        X, y = self._arrays(X, y, multi_output=True, y_numeric=True)
+        if self.cv is None and isinstance(X, RowSource):
+            raise ValueError(
+                "leaving one out (cv=None) decomposes X in memory, and a store is on the disk: "
+                "give cv, for example cv=5"
+            )
+        X, y = self._arrays(X, y, stores=True, multi_output=True, y_numeric=True)
         weights = self._check_weights(sample_weight, len(y))
         self.alpha_ = 0.0  # until one is chosen
         base = self._base_problem(as_rows(X, validated=True), y, weights)

@@ -184,8 +184,10 @@ class HuberRegressor(LinearRegressor):
         return result
 
     def _init(self, problem: Problem) -> Any:
-        usable = hasattr(self, "scale_") and self.warm_start and hasattr(self, "coef_")
-        return self._pack() if usable and np.size(self.coef_) == problem.rows.n_features else None
+        if not (self.warm_start and hasattr(self, "scale_") and hasattr(self, "coef_")):
+            return None
+        coef, intercept = self._pack()
+        return (coef, intercept) if coef.shape[0] == problem.rows.n_features else None
 
 
 class _Search:
@@ -213,7 +215,8 @@ class _Search:
         for fits in range(FITS):
             sigma = float(np.exp(t))
             result = self._fit(sigma, start, max(0, model.max_iter - passes))
-            w, start, passes = result.coef.astype(np.float64), result, passes + result.n_iter
+            w = self.rows.stored(result.coef).ravel().astype(np.float64)
+            start, passes = result, passes + result.n_iter
             self.residuals = self._residuals(result)
             best_dual = max(best_dual, self._dual(w, sigma))
             scale = self._scale(self.residuals)
@@ -321,7 +324,7 @@ class _Search:
         young = sigma * float(self.s @ (H + scaled**2 / 4.0 - t * scaled))
         rest = sigma * max(0.0, self.S - float(self.s @ scaled**2) / 4.0)
         v = self.rows.transposed((self.s * scaled)[:, None], self._n_threads)[:, 0]
-        off = self.rows.stored(w) + v / (2.0 * self.alpha)
+        off = w + v / (2.0 * self.alpha)
         gap = max(0.0, young) + rest + self.alpha * float(off @ off)
         return self._objective(float(w @ w), sigma, r) - gap
 

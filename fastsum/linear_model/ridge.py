@@ -125,6 +125,6 @@ class Ridge(LinearRegressor):
 
     def _unpack(self, result: Result, y: Array) -> None:
         super()._unpack(result, y)
-        if y.ndim == 2 and y.shape[1] == 1:  # scikit-learn's shapes: coef_ (d,), intercept_ (1,)
-            self.coef_ = self.coef_[0]
+        if y.ndim == 2 and y.shape[1] == 1 and isinstance(self.coef_, np.ndarray):
+            self.coef_ = self.coef_[0]  # scikit-learn's shapes: coef_ (d,), intercept_ (1,)
         self.n_iter_ = np.full(1 if y.ndim == 1 else y.shape[1], result.n_iter, dtype=np.int32)

@@ -17,6 +17,7 @@ from fastsum.solvers import _newton as newton
 from fastsum.solvers._extrapolation import DEPTH, check_points, extrapolate, marks
 from fastsum.solvers._method import Method, State, Weights
 from fastsum.solvers._progress import Callback, Progress, ProgressBar
+from fastsum.solvers._tables import copied
 from fastsum.solvers._warm_start import null_weights
 
 # Passes between certificates: at least 4, then a quarter of the passes made so far. A certificate
@@ -166,7 +167,9 @@ class Run:
             return {k.removeprefix(head): v for k, v in memory.items() if k.startswith(head)}
 
         self.state.clear()
-        self.state.update(named("state."))
+        for name, value in named("state.").items():
+            is_array = isinstance(value, np.ndarray)
+            self.state[name] = copied(self.problem, value) if is_array else value
         self.reference = memory["reference"]
         self.certifier.learn(memory["dual"])
         self.certificate = Certificate(**named("now."))
@@ -344,9 +347,10 @@ class Run:
 
     def _progress(self) -> Progress:
         c = self.certificate
-        view = self.prepared.to_user(self.state["weights"])[:-1].view()
-        view.flags.writeable = False
-        coef = view[:, 0] if view.shape[1] == 1 else view
+        coef = self.prepared.coef(self.state["weights"])
+        if isinstance(coef, np.ndarray):
+            coef = coef.view()
+            coef.flags.writeable = False
         return Progress(
             self.passes,
             self.records[-1][2],

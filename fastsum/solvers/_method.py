@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -23,8 +22,6 @@ _SOLVER_IDS = _registry.solver_registry()
 # without an intercept and conditions b like the other coefficients.
 INTERCEPT_SHARE = 0.1
 SMALLEST = 1e-300  # a smoothness below is that of data without any size
-# Tables of this many bytes are allocated without a look at the free memory.
-SMALL_TABLE = 1 << 24
 
 
 class Method(ABC):
@@ -343,25 +340,3 @@ class PerSampleMethod(Method):
 def no_curvature(problem: Problem) -> str:
     """Says that the loss lacks the finite curvature that step sizes are made of."""
     return f"loss={problem.loss.name!r} has no finite curvature, and its steps are made of that"
-
-
-def table_bytes(problem: Problem) -> int:
-    """Size of one stored scalar a row and column, n K."""
-    return problem.rows.n_rows * problem.K * problem.dtype.itemsize
-
-
-def fits(n_bytes: int, share: float) -> bool:
-    """Whether n_bytes are less than a share of the free memory; a small table always fits."""
-    return n_bytes <= SMALL_TABLE or n_bytes < share * available_memory()
-
-
-def available_memory() -> float:
-    """Bytes that can be used without swapping; inf where the system does not tell."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return 1024.0 * int(line.split()[1])
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
-    except (OSError, ValueError):
-        return float("inf")

@@ -284,7 +284,7 @@ def result_of(
         # softmax: a common change of a row's unpenalised outputs changes nothing; sum to 0
         W = W - np.where(free, W.mean(axis=1, keepdims=True), 0.0).astype(W.dtype)
     result = Result(
-        coef=(W[:-1, 0] if W.shape[1] == 1 else W[:-1]).copy(),
+        coef=unprepared(problem).coef(W).copy(),
         intercept=plain(certificate.intercept),
         objective=plain(certificate.objective),
         dual_gap=plain(certificate.gap),
@@ -306,10 +306,9 @@ def result_of(
 def _zeros(problem: Problem, name: str, certifier: Certifier) -> Result:
     """The result of max_iter=0: all coefficients and intercepts 0."""
     certificate = certifier.at_zero()
+    W = np.zeros((problem.rows.n_cols + 1, problem.K), problem.dtype)
     return Result(
-        coef=np.zeros(
-            (problem.rows.n_features, problem.K)[: 1 if problem.K == 1 else 2], problem.dtype
-        ),
+        coef=unprepared(problem).coef(W),
         intercept=plain(certificate.intercept),
         objective=plain(certificate.objective),
         dual_gap=plain(certificate.gap),

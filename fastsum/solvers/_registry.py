@@ -11,7 +11,8 @@ from fastsum.solvers import (
     stochastic,
     variance_reduced,
 )
-from fastsum.solvers._method import Method, fits, table_bytes
+from fastsum.solvers._method import Method
+from fastsum.solvers._tables import fits, table_bytes
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.device_auto import DeviceAuto
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from fastsum.problem import Problem
 from fastsum.result import Result
 from fastsum.solvers._method import State, Weights
+from fastsum.solvers._tables import copied
 
 Init = Result | State | tuple[npt.ArrayLike, npt.ArrayLike] | None
 
@@ -58,7 +60,7 @@ def carried_state(init: Init, problem: Problem, solver: str) -> State | None:
         return None
     if state["own"] != _own(problem):
         return None
-    return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+    return {k: copied(problem, v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
 
 
 def null_weights(problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
@@ -69,7 +71,7 @@ def null_weights(problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
 
 
 def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike) -> Weights:
-    """The user's weights (d + 1, K) to start from: the null model, or those of `init`.
+    """Weights (d' + 1, K) to start from, on the problem's own rows: null, or those of `init`.
 
     Those are moved into their bounds.
 
@@ -78,11 +80,15 @@ def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike)
     ValueError
         If the coefficients of `init` do not have the shape of the problem.
     """
-    d, K = problem.rows.n_features, problem.K
-    W = np.zeros((d + 1, K), dtype=problem.dtype)
+    rows, K = problem.rows, problem.K
+    d, stored = rows.n_features, rows.stored
+    W = np.zeros((rows.n_cols + 1, K), dtype=problem.dtype)
     if isinstance(init, Result):
         init = (init.coef, init.intercept)
-    if isinstance(init, dict):
+    if isinstance(init, dict):  # whose weights are those of the rows it was made on
+        d, stored = rows.n_cols, lambda coef: coef
+        if rows.user_cols is not None and init["data"] != problem.data_fingerprint():
+            raise ValueError("init is the state of a fit of other data: give the Result itself")
         init = (init["weights"][:-1], init["weights"][-1])
     if init is None:
         W[-1] = null_intercept
@@ -91,14 +97,14 @@ def initial_weights(init: Init, problem: Problem, null_intercept: npt.ArrayLike)
         raise ValueError(
             f"init must be a Result, its state or (coef, intercept), got {type(init).__name__}"
         )
-    coef: npt.NDArray[Any] = np.asarray(init[0])
+    coef: Any = init[0] if sp.issparse(init[0]) else np.asarray(init[0])
     if np.size(init[1]) not in (1, K):
         raise ValueError(f"init has {np.size(init[1])} intercepts; the problem needs {K}")
-    if coef.ndim == 0 or coef.size != d * K or coef.shape[0] != d:
+    if coef.ndim == 0 or np.prod(coef.shape, dtype=object) != d * K or coef.shape[0] != d:
         raise ValueError(
             f"init has coefficients of shape {coef.shape}; the problem needs ({d}, {K})"
         )
-    W[:-1] = problem.within(coef.reshape(d, K).astype(problem.dtype))
+    W[:-1] = problem.within(stored(coef).reshape(-1, K).astype(problem.dtype))
     W[-1] = init[1] if problem.fit_intercept else 0.0
     if not np.isfinite(W).all():
         raise ValueError("init holds NaN or infinity")

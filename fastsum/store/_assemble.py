@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from fastsum.store._format import (
     write_array,
     write_manifest,
 )
+from fastsum.store._names import merged, write_names
 from fastsum.store._pieces import Plan, piece_path
 
 Array = npt.NDArray[Any]
@@ -39,6 +41,13 @@ class Piece:
         """One of its arrays, mapped into memory."""
         path = piece_path(folder, self.file, self.block, kind)
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def names(self, folder: Path) -> list[list[Any]]:
+        """Its frequent categories."""
+        found: list[list[Any]] = json.loads(
+            piece_path(folder, self.file, self.block, "names.json").read_bytes()
+        )
+        return found
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,7 @@ def assemble(
         "n_features": n_features,
         "n_columns": len(columns.ids),
         "columns_crc": checksum(columns.ids),
+        "names_crc": _write_names(folder, store, pieces) if settings.names else None,
         "storage": "ones" if ones else "csr",
         "dtype": settings.dtype,
         "labels": labels,
@@ -161,6 +171,10 @@ def assemble(
     }
     write_manifest(store, manifest)
     return manifest
+
+
+def _write_names(folder: Path, store: Path, pieces: list[Piece]) -> int:
+    return write_names(store, merged(piece.names(folder) for piece in pieces))
 
 
 def _bucket(

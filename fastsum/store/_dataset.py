@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from fastsum.store._format import (
     kinds_of,
     read_manifest,
 )
+from fastsum.store._names import read_names
 
 
 class Dataset(RowSource):
@@ -87,6 +89,12 @@ class Dataset(RowSource):
 
     def __getitem__(self, number: int) -> tuple[Rows, npt.NDArray[Any]]:
         """The rows and labels of one block."""
+        if not isinstance(number, Integral):
+            raise TypeError(
+                "a Dataset is indexed by the number of a block, and its rows cannot be picked, as "
+                "scikit-learn's searches do: LogisticRegressionCV, LassoCV, ElasticNetCV and "
+                "RidgeCV(cv=...) take a Dataset; or score candidates on its part 'test'"
+            )
         return self._rows_of([self.rows.blocks[number]]), self._labels(number)
 
     def __iter__(self) -> Iterator[tuple[Rows, npt.NDArray[Any]]]:
@@ -150,6 +158,15 @@ class Dataset(RowSource):
         if checksum(columns) != m["columns_crc"] or not inside or (np.diff(ordered) == 0).any():
             raise StoreError(f"{self.path}: columns.npy is damaged: make the store again")
         return columns
+
+    @cached_property
+    def names(self) -> dict[int, list[tuple[str, str]]]:
+        """Field and category that frequent columns stand for, by the user's column.
+
+        Several where categories met in one column; empty for svmlight and without names.
+        """
+        crc = self.manifest.get("names_crc")  # stores of before have none
+        return {} if crc is None else read_names(self.path, crc)
 
     @property
     def y(self) -> npt.NDArray[Any]:

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from sklearn.datasets import load_svmlight_file
 from sklearn.utils import murmurhash3_32
 
 from fastsum.datasets import first_fault
 from fastsum.store._fields import MOST_LABEL, Text, split_fields
+from fastsum.store._format import MOST
 from fastsum.store._hash import murmur3
+from fastsum.store._names import Entry, frequent
 from fastsum.store._settings import Encoding, Settings
 from fastsum.store._sources import TextBlock
 
@@ -52,8 +55,10 @@ class BadLine(ValueError):
     """A malformed line of a source."""
 
 
-def encode_text(path: str, block: TextBlock, form: str, settings: Settings) -> SparseRows:
-    """The rows of a block of text.
+def encode_text(
+    path: str, block: TextBlock, form: str, settings: Settings, names: list[Entry] | None = None
+) -> SparseRows:
+    """The rows of a block of text; the frequent categories are added to `names`.
 
     Raises
     ------
@@ -73,14 +78,18 @@ def encode_text(path: str, block: TextBlock, form: str, settings: Settings) -> S
     def fault(row: int, reason: str) -> BadLine:
         return BadLine(f"{path}, line {block.line + int(fields.lines[row])}: {reason}")
 
-    rows = encode_columns(dict(zip(encoding.names, fields.columns, strict=True)), settings, fault)
+    columns = dict(zip(encoding.names, fields.columns, strict=True))
+    rows = encode_columns(columns, settings, fault, names)
     return SparseRows(
         rows.sizes, rows.ids, rows.values, rows.labels, rows.skipped + len(fields.bad)
     )
 
 
 def _encode_svmlight(path: str, block: TextBlock, settings: Settings) -> SparseRows:
-    """The rows of svmlight text, parsed by scikit-learn; a fault is looked for line by line."""
+    """The rows of svmlight text, parsed by scikit-learn; a fault is looked for line by line.
+
+    Columns of more than 31 bits, which scikit-learn refuses, are parsed here.
+    """
     text, skipped, zero_based = block.text, 0, settings.encoding.zero_based
     while True:
         try:
@@ -93,6 +102,9 @@ def _encode_svmlight(path: str, block: TextBlock, settings: Settings) -> SparseR
             reason = "a value is not finite"
         lines = text.splitlines(keepends=True)
         fault = first_fault(lines, zero_based=zero_based)
+        if fault is None and (X_y := _with_long_ids(lines, zero_based)) is not None:
+            X, y = X_y
+            break
         if fault is None or skipped:
             raise BadLine(f"{path}, lines from {block.line}: not svmlight text ({reason})")
         if settings.on_error == "stop":
@@ -107,8 +119,31 @@ def _encode_svmlight(path: str, block: TextBlock, settings: Settings) -> SparseR
     return SparseRows(sizes, X.indices.astype(np.int64), values, labels, skipped)
 
 
+def _with_long_ids(lines: list[bytes], zero_based: bool) -> tuple[Any, Array] | None:
+    """Rows and labels of well-formed lines; None if their columns cannot be numbered."""
+    labels, sizes, pairs = [], [], []
+    for line in lines:
+        label, *rest = line.partition(b"#")[0].split() or [b""]
+        if not label:
+            continue
+        rest = rest[1:] if rest and rest[0].startswith(b"qid:") else rest
+        labels.append(float(label))
+        sizes.append(len(rest))
+        pairs += rest
+    numbers = np.array(b" ".join(pairs).replace(b":", b" ").split(), dtype="S").astype(np.float64)
+    ids = numbers[::2].astype(np.int64) - (not zero_based)
+    if not len(ids) or ids.max() >= MOST:
+        return None
+    shape = len(sizes), int(ids.max()) + 1
+    indptr = np.append(0, np.cumsum(sizes))
+    return sp.csr_array((numbers[1::2], ids, indptr), shape), np.array(labels)
+
+
 def encode_columns(
-    columns: Mapping[str, Text | Array], settings: Settings, fault: Callable[[int, str], BadLine]
+    columns: Mapping[str, Text | Array],
+    settings: Settings,
+    fault: Callable[[int, str], BadLine],
+    names: list[Entry] | None = None,
 ) -> SparseRows:
     """Rows of named columns: strings, or numbers that are NaN where missing."""
     encoding, kinds = (
@@ -125,6 +160,8 @@ def encode_columns(
             continue
         else:
             id_, value, bad = _encoded(name, kinds[name], column, encoding)
+            if names is not None:
+                names += frequent(name, kinds[name], encoding.numbers, column, id_)
             ids.append(id_)
             values.append(value)
             what = f"the field {name!r} is not a number: name it as categorical if it is none"

@@ -26,7 +26,7 @@ class Text:
     starts: Ids
     lengths: Ids
 
-    def rows(self, keep: npt.NDArray[np.bool_]) -> Text:
+    def rows(self, keep: npt.NDArray[Any]) -> Text:
         """The same for some of the rows."""
         return Text(self.text, self.starts[keep], self.lengths[keep])
 

@@ -2,6 +2,8 @@
 
     manifest.json           what the store holds, and a checksum of everything else
     columns.npy             (d',) int64, the user's column of each stored column, by frequency
+    names.json              [field, the user's column, rows seen, category] of frequent columns, or
+                            no such file
     train-00000.indptr.npy  (n + 1,) int64 of shard 0 of the part "train"
     train-00000.indices.npy (nnz,) int32, ascending in a row
     train-00000.values.npy  (nnz,) of the store's dtype; absent where all values are 1
@@ -209,6 +211,8 @@ def _fault(m: Mapping[str, Any]) -> str:
         return "the classes of the labels are no list of numbers or names"
     if not isinstance(shards, list) or not isinstance(m.get("columns_crc"), int):
         return "shards or columns are not described"
+    if not isinstance(m.get("names_crc"), int | None):
+        return "names_crc is no checksum"
     seen = dict.fromkeys(PARTS, 0)
     for shard in shards:
         counts = isinstance(shard, dict) and shard.get("part") in PARTS

@@ -53,6 +53,7 @@ def ingest(
     dtype: str = "float64",
     on_error: str = "stop",
     like: Path_ | None = None,
+    names: bool = True,
     seed: int = 0,
     shard_bytes: int = 1 << 29,
     n_jobs: int | None = None,
@@ -76,7 +77,7 @@ def ingest(
         Share of the rows of `sources` that go to "test", by a hash of the row: equal rows go
         together.
     bits : int, default=22
-        Fields are hashed to 2^bits columns, in [1, 30].
+        Fields are hashed to 2^bits columns, in [1, 32]; only columns in use take memory.
     signed : bool, default=False
         Whether half of the categories are -1 instead of 1, so that collisions cancel on average.
     numbers : {"bins", "log", "raw"}, default="bins"
@@ -99,6 +100,9 @@ def ingest(
     like : path, default=None
         A store whose columns are to be kept, for data to predict: columns it does not have are
         left out, and the settings of hashing are its own.
+    names : bool, default=True
+        Whether the store keeps the most frequent categories of each field and their columns, which
+        hashes do not tell: `Dataset.names`.
     seed : int, default=0
         Of hashes and of the order of rows.
     shard_bytes : int, default=2**29
@@ -130,6 +134,7 @@ def ingest(
         test_fraction=test_fraction,
         dtype=dtype,
         n_features=n_features,
+        names=names,
         shuffle_seed=seed,
         shard_bytes=shard_bytes,
         encoding=Encoding(bits, signed, numbers, seed, zero_based=zero_based),

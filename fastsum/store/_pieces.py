@@ -19,6 +19,7 @@ from fastsum.files import write_whole
 from fastsum.store._encode import BadLine, SparseRows, encode_columns, encode_text
 from fastsum.store._format import write_array
 from fastsum.store._hash import row_hash
+from fastsum.store._names import Entry
 from fastsum.store._schema import column_of, has_header, open_parquet
 from fastsum.store._settings import Settings
 from fastsum.store._sources import Source, TextBlock, text_blocks
@@ -80,14 +81,15 @@ def blocks_of(source: Source, settings: Settings) -> Iterator[Block]:
 
 
 def piece_path(folder: Path, file: int, block: int, kind: str) -> Path:
-    """Where one array of a piece is, or its description ("json")."""
-    return folder / f"{file:05d}-{block:06d}.{kind}{'' if kind == 'json' else '.npy'}"
+    """Where one array of a piece is, its frequent categories ("names.json"), or what it is."""
+    return folder / f"{file:05d}-{block:06d}.{kind}{'' if kind.endswith('json') else '.npy'}"
 
 
 def make_piece(folder: Path, plan: Plan, file: int, block: Block) -> dict[str, Any]:
     """Writes the piece of a block; its description, which is written last."""
     source, settings = plan.sources[file], plan.settings
-    rows = encode(source, block, settings)
+    names: list[Entry] | None = [] if settings.names else None
+    rows = encode(source, block, settings, names)
     bucket = _buckets(rows, plan, file, block.number)
     order = np.argsort(bucket, kind="stable")
     starts = np.cumsum(rows.sizes) - rows.sizes
@@ -110,9 +112,14 @@ def make_piece(folder: Path, plan: Plan, file: int, block: Block) -> dict[str, A
         "largest": largest,
         "skipped": rows.skipped,
     }
-    text = json.dumps(about).encode()
-    write_whole(piece_path(folder, file, block.number, "json"), lambda f: _write(f, text))
+    _write_json(piece_path(folder, file, block.number, "names.json"), names or [])
+    _write_json(piece_path(folder, file, block.number, "json"), about)
     return about
+
+
+def _write_json(path: Path, thing: Any) -> None:
+    text = json.dumps(thing).encode()
+    write_whole(path, lambda stream: _write(stream, text))
 
 
 def _write(stream: Any, text: bytes) -> None:
@@ -128,15 +135,17 @@ def found_piece(folder: Path, file: int, block: int) -> dict[str, Any] | None:
     return about
 
 
-def encode(source: Source, block: Block, settings: Settings) -> SparseRows:
-    """The rows of a block of a source."""
+def encode(
+    source: Source, block: Block, settings: Settings, names: list[Entry] | None = None
+) -> SparseRows:
+    """The rows of a block of a source; its frequent categories are added to `names`."""
     if isinstance(block, TextBlock):
-        return encode_text(source.path, block, source.format, settings)
+        return encode_text(source.path, block, source.format, settings, names)
 
     def fault(row: int, reason: str) -> BadLine:
         return BadLine(f"{source.path}, row {block.row + row}: {reason}")
 
-    return encode_columns(block.columns, settings, fault)
+    return encode_columns(block.columns, settings, fault, names)
 
 
 def _buckets(rows: SparseRows, plan: Plan, file: int, block: int) -> npt.NDArray[Any]:

@@ -81,8 +81,13 @@ class Encoding:
 
     def check(self) -> None:
         """Raises ValueError for a value out of range."""
-        if not 1 <= self.bits <= 30:
-            raise ValueError(f"bits must be in [1, 30], got {self.bits}")
+        if not 1 <= self.bits <= 32:
+            raise ValueError(f"bits must be in [1, 32], got {self.bits}")
+        if self.signed and self.bits == 32:
+            raise ValueError(
+                "signed takes the top bit of a hash of 32: with bits=32 all categories of a column "
+                "would have one sign; give bits=31 or leave signed out"
+            )
         if self.numbers not in NUMBERS:
             raise ValueError(f"numbers={self.numbers!r} is unknown; choose one of {list(NUMBERS)}")
         if not 0 <= self.seed < 1 << 32:
@@ -104,6 +109,7 @@ class Settings:
     test_fraction: float = 0.0
     dtype: str = "float64"
     n_features: int | None = None
+    names: bool = True
     shuffle_seed: int = 0
     shard_bytes: int = 1 << 29
     encoding: Encoding = field(default_factory=Encoding)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
+from fastsum.solvers._tables import new_table
 
 MOST_ALPHA = 0.9  # of 1: data of one row
 # Of max_i L_i / n is kappa; a subproblem takes sqrt(1 / LESS) passes.
@@ -59,10 +60,9 @@ class Apcg(AcceleratedCenters):
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """The dual point 0, which all losses have in their domain, at rest."""
-        shape, dtype = (self.problem.rows.n_rows, self.problem.K), self.problem.dtype
         state = super().start(W, rng)
         state |= {name: self.new_vector() for name in self.vectors}
-        return state | {name: np.zeros(shape, dtype) for name in self.tables} | {"time": 0}
+        return state | {name: new_table(self.problem) for name in self.tables} | {"time": 0}
 
     def dual(self, state: State) -> npt.NDArray[np.float64] | None:
         """x; with coupled outputs and an intercept it does not sum to 0."""

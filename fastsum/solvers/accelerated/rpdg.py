@@ -12,6 +12,7 @@ from fastsum.problem import Problem
 from fastsum.solvers._full_pass import FullPass
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
+from fastsum.solvers._tables import new_table
 
 # Of max_i L_i / n is kappa; a subproblem takes sqrt(1 / LESS) passes.
 LESS, INNER_PASSES = 0.1, 3
@@ -60,9 +61,8 @@ class Rpdg(AcceleratedCenters):
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
         """At rest; the tables are filled by the first pass."""
-        shape, dtype = (self.problem.rows.n_rows, self.problem.K), self.problem.dtype
         state = super().start(W, rng)
-        state |= {name: np.zeros(shape, dtype) for name in self.tables}
+        state |= {name: new_table(self.problem) for name in self.tables}
         state |= {"last_weights": W.copy(), "average_gradient": self.new_vector()}
         state |= {"intercept_center": W[-1].astype(np.float64), "unseen": 1, "time": 0}
         if self.problem.rows.sparse:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastsum.problem import Problem
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import ProximalPointMethod
+from fastsum.solvers._tables import new_table
 
 
 class Sdca(ProximalPointMethod):
@@ -48,7 +49,7 @@ class Sdca(ProximalPointMethod):
         """The table at 0, which all losses have in their domain."""
         state = super().start(W, rng)
         problem = self.problem
-        state["table"] = np.zeros((problem.rows.n_rows, problem.K), problem.dtype)
+        state["table"] = new_table(problem)
         if problem.l1.any() or problem.penalty.own is not None:
             state["unshrunk"] = self.new_vector()
         return state

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
 from fastsum.solvers._method import PerSampleMethod, State, Weights
+from fastsum.solvers._tables import new_table
 
 # Share of its way that the centre of a proximal point goes to the newest point, once a pass.
 CENTRE_SHARE = 0.5
@@ -69,7 +70,7 @@ class Miso(PerSampleMethod):
             "weights": W,
             "dual_sum": self.new_vector(),
             "centre": W.copy(),
-            "scalars": np.zeros((self.problem.rows.n_rows, self.problem.K), self.problem.dtype),
+            "scalars": new_table(self.problem),
             "rng": rng_state(rng),
         }
 

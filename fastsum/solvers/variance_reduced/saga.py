@@ -7,14 +7,8 @@ import numpy.typing as npt
 
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
-from fastsum.solvers._method import (
-    PerSampleMethod,
-    State,
-    Weights,
-    available_memory,
-    fits,
-    table_bytes,
-)
+from fastsum.solvers._method import PerSampleMethod, State, Weights
+from fastsum.solvers._tables import available_memory, fits, is_mapped, new_table, table_bytes
 
 # float32 averages of more rows drift by more than a tol of 1e-3 on a click log asks for.
 DRIFTING_ROWS = 1 << 17
@@ -42,7 +36,7 @@ class Saga(PerSampleMethod):
 
     def __init__(self, problem: Problem, **options: object):
         needed = table_bytes(problem)
-        if not fits(needed, 0.8):
+        if not (is_mapped(problem) or fits(needed, 0.8)):
             free = available_memory()
             raise MemoryError(
                 f"{self.name}'s gradient table needs {needed / 1e9:.1f} GB (n x K = "
@@ -57,7 +51,7 @@ class Saga(PerSampleMethod):
         return {
             "weights": W,
             "average_gradient": self.new_vector(),
-            "table": np.zeros((self.problem.rows.n_rows, self.problem.K), self.problem.dtype),
+            "table": new_table(self.problem),
             "rng": rng_state(rng),
         }
 

@@ -12,13 +12,8 @@ import numpy.typing as npt
 
 from fastsum.problem import Problem
 from fastsum.sampling import rng_state
-from fastsum.solvers._method import (
-    PerSampleMethod,
-    State,
-    Weights,
-    fits,
-    table_bytes,
-)
+from fastsum.solvers._method import PerSampleMethod, State, Weights
+from fastsum.solvers._tables import fits, is_mapped, new_table, table_bytes
 
 # Passes of inner steps between snapshots; a snapshot is a pass of its own.
 INNER_PASSES = 2
@@ -29,9 +24,9 @@ class Svrg(PerSampleMethod):
 
     Problem: (1).  Step: eq. (11), (12), (14); one row and, with the snapshot's derivatives stored,
     one dot product.  Rate: linear in snapshots.  Memory: n K scalars and one (d + 1, K) gradient;
-    where the scalars do not fit (a quarter of the free memory) the snapshot itself is kept instead
-    and a step costs two dot products.  Without strong convexity (l1 alone, a free intercept) the
-    same steps, for which nothing is proved.
+    where the scalars do not fit (a quarter of the free memory; those of large stores are a memory
+    map) the snapshot itself is kept instead and a step costs two dot products.  Without strong
+    convexity (l1 alone, a free intercept) the same steps, for which nothing is proved.
     """
 
     name = "svrg"
@@ -42,7 +37,7 @@ class Svrg(PerSampleMethod):
     tables = ("snapshot_derivatives",)
 
     def __init__(self, problem: Problem, **options: object):
-        self.store_derivatives = fits(table_bytes(problem), 0.25)
+        self.store_derivatives = is_mapped(problem) or fits(table_bytes(problem), 0.25)
         super().__init__(problem, **options)  # type: ignore[arg-type]
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:
@@ -54,8 +49,7 @@ class Svrg(PerSampleMethod):
             "rng": rng_state(rng),
         }
         if self.store_derivatives:
-            shape = (self.problem.rows.n_rows, self.problem.K)
-            state["snapshot_derivatives"] = np.zeros(shape, self.problem.dtype)
+            state["snapshot_derivatives"] = new_table(self.problem)
         else:
             state["snapshot_weights"] = W.copy()
         return state
