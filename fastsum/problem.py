@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -39,7 +40,8 @@ class Problem:
         min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b + o_i)
                         + alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2],   S = sum_i s_i
 
-    Immutable: solvers read it and keep their state elsewhere.
+    Immutable: solvers read it and keep their state elsewhere. Problems side by side may have
+    weights of their own, (n, B): see `beside`.
 
     Parameters
     ----------
@@ -156,6 +158,8 @@ class Problem:
         if ids is not None:
             y, offset = y[ids], None if offset is None else np.ascontiguousarray(offset[ids])
         total = float(rows.n_rows) if sample_weight is None else float(sample_weight.sum())
+        if sample_weight is not None and sample_weight.ndim == 2:
+            total /= sample_weight.shape[1]  # the same in each column
         return self._changed(
             rows=rows,
             y=np.ascontiguousarray(y),
@@ -170,6 +174,30 @@ class Problem:
         if weights is not None and self.loss.domain == "real":
             check_labels(self.y, weights, self.loss)
         return self.on_rows(self.rows, None, weights)
+
+    @staticmethod
+    def beside(problems: Sequence[Problem]) -> Problem:
+        """Problems over the same rows, labels and loss as one: its problem b is the b-th of them.
+
+        Each has one problem of its own. Weights that differ become columns, each scaled to the sum
+        of the first: of weights only their shares count.
+        """
+        first, B = problems[0], len(problems)
+        S, s = first.total_weight, first.sample_weight
+        if any(p.sample_weight is not s for p in problems):
+            own = [
+                np.full(p.rows.n_rows, S / p.total_weight)
+                if p.sample_weight is None
+                else p.sample_weight * (S / p.total_weight)
+                for p in problems
+            ]
+            s = np.ascontiguousarray(np.stack(own, axis=1))
+        alpha = np.concatenate([p.penalty.alpha for p in problems])
+        l1_ratio = np.concatenate([p.penalty.l1_ratio for p in problems])
+        offset = None if first.offset is None else np.tile(first.offset, B)
+        columns = Columns(n_problems=B, n_outputs=first.columns.n_outputs)
+        together = first._changed(columns=columns, offset=offset, sample_weight=s)
+        return together.with_penalty(alpha, l1_ratio)
 
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
         """The same problem with other strengths; factors and bounds stay."""
@@ -220,7 +248,9 @@ class Problem:
         s = self.sample_weight
         if s is None or s.all():
             return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, None, None)
-        ids = np.flatnonzero(s)
+        ids = np.flatnonzero(s if s.ndim == 1 else s.any(axis=1))
+        if len(ids) == len(s):
+            return self
         part = s[ids] if (s[ids] != s[ids[0]]).any() else None
         return self.on_rows(self.rows.take(ids), ids, part)
 
@@ -238,6 +268,33 @@ class Problem:
     def offset_of(self, b: int) -> FloatArray | None:
         """Offset of problem b, of one output each: (n, 1)."""
         return None if self.offset is None else np.ascontiguousarray(self.offset[:, b : b + 1])
+
+    @property
+    def own_weights(self) -> bool:
+        """Whether each problem has weights of its own."""
+        return self.sample_weight is not None and self.sample_weight.ndim == 2
+
+    @cached_property
+    def weight_columns(self) -> FloatArray | None:
+        """s_i as it meets arrays (n, K): (n, 1), or (n, K) of own weights; None for ones."""
+        s = self.sample_weight
+        if s is None or s.ndim == 1:
+            return None if s is None else s[:, None]
+        return np.repeat(s, self.columns.n_outputs, axis=1) if self.columns.n_outputs > 1 else s
+
+    @property
+    def largest_weight(self) -> FloatArray | None:
+        """The largest s_i of any problem, (n,); None for ones."""
+        s = self.sample_weight
+        return s.max(axis=1) if s is not None and s.ndim == 2 else s
+
+    def weighted_sum(self, u: npt.NDArray[Any]) -> FloatArray:
+        """sum_i s_i u_i of each column of u (n, K), (K,)."""
+        s, own = self.sample_weight, self.weight_columns
+        if s is None or own is None or s.ndim == 1:
+            total: FloatArray = u.sum(axis=0) if s is None else s @ u
+            return total
+        return np.einsum("nk,nk->k", own, u)
 
     def labels_of(self, b: int) -> FloatArray:
         """Labels of problem b as its loss sees them, (n,)."""

@@ -141,7 +141,7 @@ def fastsum_imports(path):
 # Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
 SOLVER_LAYERS = [
     {"many"},
-    {"_resumable"},
+    {"_resumable", "_one_pass"},
     {"_minimize", "_path", "_memory", "stream"},
     {"_placement", "_shortfall"},
     {"_rounds"},
