@@ -293,7 +293,9 @@ class Rows:
         values = np.ones(last - first) if block.values is None else block.values[first:last]
         pointers = block.indptr[begin : end + 1] - first
         shape = (end - begin, block.n_cols)
-        return sp.csr_array((values, block.indices[first:last], pointers), shape=shape)
+        part = sp.csr_array((values, block.indices[first:last], pointers), shape=shape)
+        # or scipy sorts them in place, which is the user's memory, when it likes
+        return part if part.has_sorted_indices else part.sorted_indices()
 
     def checksum(self) -> int:
         """CRC-32 of shape and contents, if no other fingerprint is known."""

@@ -1,5 +1,6 @@
 """The scikit-learn contract: checks, containers, labels, pickles, routing, documentation."""
 
+import contextlib
 import doctest
 import importlib
 import pickle
@@ -125,6 +126,25 @@ def test_containers_agree(name, solver, container):
     model = fitted(name, solver, data)
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(model.predict(data), expected.predict(X), rtol=1e-5, atol=1e-5)
+
+
+@each_pair
+@pytest.mark.parametrize("n", [1, 3, 90])
+def test_unsorted_rows_are_left_alone(name, solver, n):
+    """scipy sorts in place when it likes, and the rows of a fit are the user's memory."""
+    data, y = unsorted_csr(X), labels(name, several=False)
+    data = (
+        data[:n]
+        if n == 90
+        else sp.csr_array(
+            (data.data[: data.indptr[n]], data.indices[: data.indptr[n]], data.indptr[: n + 1])
+        )
+    )
+    before = [array.copy() for array in (data.data, data.indices, data.indptr)]
+    with contextlib.suppress(ValueError):  # one row is too few for some
+        fitted(name, solver, data, y[:n]).predict(data)
+    for array, was in zip((data.data, data.indices, data.indptr), before, strict=True):
+        np.testing.assert_array_equal(array, was)
 
 
 @each_pair

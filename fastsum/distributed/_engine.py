@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +12,7 @@ from fastsum.distributed._phases import LocalSolves, RemoteNewton
 from fastsum.prepare import unprepared
 from fastsum.problem import Problem
 from fastsum.result import Status
+from fastsum.solvers._driver import counters
 from fastsum.solvers._rounds import Rounds
 from fastsum.solvers._warm_start import null_weights
 from fastsum.solvers.phases._phase import FloatArray, Phase
@@ -94,10 +93,8 @@ class RemoteRounds(Rounds):
         self, engine: Engine, communicator: Communicator, certifier: RemoteCertifier, tol: float
     ):
         problem = engine.problem
-        merit = np.full(problem.columns.n_problems, np.inf)
         start = null_weights(problem, certifier.null.intercept)
-        state: dict[str, Any] = {"weights": start, "passes": 0, "stalled": 0, "slowed": 0}
-        state |= {"kept": 0, "merit": merit}
+        state = {"weights": start, **counters(problem)}
         super().__init__(unprepared(problem), engine, certifier, state, tol)  # type: ignore[arg-type]
         self._engine, self._communicator, self.replaced = engine, communicator, 0
 

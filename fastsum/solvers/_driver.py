@@ -40,6 +40,13 @@ TRACE = ("passes", "seconds", "objective", "gap")
 STUCK = 2
 
 
+def counters(problem: Problem) -> State:
+    """What the outer loop counts in a state."""
+    B = problem.columns.n_problems
+    least = {"merit": np.full(B, np.inf), "least": np.full((2, B), np.inf)}
+    return {"passes": 0, "stalled": 0, "slowed": 0, "kept": 0, "vain": 0, **least}
+
+
 class Run:
     """One fit: the state, the last certificate and the best point seen."""
 
@@ -107,8 +114,10 @@ class Run:
             if status is Status.DIVERGED and self._roll_back():
                 status = None
             if self.state["passes"] == check and status is not Status.DIVERGED:
-                if status is None and self.refine:
-                    status = self._refine(check - last)
+                # the last of many steps may be worse than those refined before it
+                last_digits = status is not None and self.tol <= SETTLED
+                if self.refine and (status is None or last_digits):
+                    status = self._refine(check - last) or status
                 self._count_progress()
                 self.method.refresh(self.state)
                 last, check = next(checks)

@@ -14,7 +14,7 @@ from fastsum.prepare import unprepared
 from fastsum.problem import Problem
 from fastsum.result import SENTENCES, Result, Status, trace_dtype
 from fastsum.sampling import check_kind
-from fastsum.solvers._driver import SETTLED, Run, plain
+from fastsum.solvers._driver import SETTLED, Run, counters, plain
 from fastsum.solvers._extrapolation import DEPTH
 from fastsum.solvers._method import Method
 from fastsum.solvers._placement import placed
@@ -231,7 +231,7 @@ def method_run(
     if state is None:
         rng = np.random.Generator(np.random.PCG64(seed))
         start = prepared.from_user(initial_weights(init, problem, certifier.null.intercept))
-        state = {**method.start(start, rng), **_counters(problem)}
+        state = {**method.start(start, rng), **counters(problem)}
         shape = (DEPTH + 1, *start.shape)
         if refine and np.prod(shape) < 2 * problem.rows.nnz + SMALL_HISTORY:
             state["history"] = np.zeros(shape, problem.dtype)
@@ -252,7 +252,7 @@ def auto_run(
     if state is not None and (dual := known_dual(state, problem)) is not None:
         certifier.learn(dual)
     start = initial_weights(init, problem, certifier.null.intercept)
-    fresh = {"weights": prepared.from_user(start), **_counters(problem)}
+    fresh = {"weights": prepared.from_user(start), **counters(problem)}
     phases = kind(prepared.problem, certifier, n_threads, seed)
     run = Rounds(prepared, phases, certifier, fresh, tol)
     if init is not None:
@@ -260,12 +260,6 @@ def auto_run(
         if (run.certificate.gap <= NEAR * certifier.tolerance_scale()).all():
             phases.use(prepared.problem)
     return run
-
-
-def _counters(problem: Problem) -> dict[str, Any]:
-    """What the outer loop counts in a state."""
-    merit = np.full(problem.columns.n_problems, np.inf)
-    return {"passes": 0, "stalled": 0, "slowed": 0, "kept": 0, "merit": merit}
 
 
 def result_of(

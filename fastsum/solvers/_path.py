@@ -12,7 +12,6 @@ cubic.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from fastsum.certificate import TINY, Certificate, Certifier
 from fastsum.prepare import Prepared
 from fastsum.problem import Problem
 from fastsum.result import Status
+from fastsum.solvers._driver import counters
 from fastsum.solvers._method import Weights
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers._rounds import Rounds
@@ -91,13 +91,11 @@ class PenaltyPath:
             made = (point.block for point in self._other[k:])  # none where no Newton step was made
             self._auto.newton.spare = next((block for block in made if block is not None), None)
         W, start = self._start(problem, log_alpha)
-        merit = np.full(problem.columns.n_problems, np.inf)
-        state: dict[str, Any] = {"passes": 0, "stalled": 0, "slowed": 0, "kept": 0, "merit": merit}
         run = Rounds(
             Prepared(problem, self._prepared.columns, self._prepared.n_cols),
             self._auto,
             self._certifier,
-            {"weights": W, **state},
+            {"weights": W, **counters(problem)},
             min(tol, max(SHARPER * tol, SHARP)) if kinks(problem) else tol,
         )
         run.eager = kinks(problem)

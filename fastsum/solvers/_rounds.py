@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastsum.certificate import Certificate, Certifier
 from fastsum.prepare import Prepared
 from fastsum.result import Status
@@ -10,6 +12,10 @@ from fastsum.solvers._method import State, Weights
 from fastsum.solvers._progress import Callback, ProgressBar
 from fastsum.solvers.auto import Auto
 from fastsum.solvers.phases._round import make_round
+
+# Rounds in a row of which none has lowered the objective or the gap, after which more are in vain:
+# margins of residuals far below their labels lose more digits than the floor of eq. (9) allows for.
+VAIN = 30
 
 
 class Rounds(Run):
@@ -61,7 +67,7 @@ class Rounds(Run):
         while status is None:
             status = self._round(max_iter - self.passes)
             self._count_progress()
-            status = status or self._reached()
+            status = status or self._reached() or self._in_vain()
             self._record()
             bar.update(self.passes, self.certificate, self.target(), self.phase)
             if status is None and callback is not None and bool(callback(self._progress())):
@@ -73,6 +79,13 @@ class Rounds(Run):
         if not self.records:
             self._record()
         return status
+
+    def _in_vain(self) -> Status | None:
+        """The status if the last rounds have gained nothing, and so will the next."""
+        now = np.stack([self.certificate.objective, self.certificate.gap])
+        self.state["vain"] = 0 if (now < self.state["least"]).any() else self.state["vain"] + 1
+        self.state["least"] = np.fmin(self.state["least"], now)
+        return Status.PRECISION if self.state["vain"] >= VAIN else None
 
     def settle(self) -> bool:
         """Whether the phases can be told."""
