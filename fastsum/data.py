@@ -166,13 +166,11 @@ class Rows:
         K, out = V.shape[1], np.zeros_like(V)
         if K > 1 and not self.sparse:
             return self._dense_product(V, curvature, n_problems, n_threads)
-        wide = self.n_cols * K > CACHED_COLUMNS
-        if K == n_problems and wide and V.dtype == np.float64:
+        if K == 1 and self.n_cols > CACHED_COLUMNS and V.dtype == np.float64:
             # V and the sums in turns: together they do not fit a cache and take 1.5 times as long
-            z = self.margins(V, n_threads, np.empty((self.n_rows, K)))
+            z = self.margins(V, n_threads, np.empty((self.n_rows, 1)))
             z *= curvature
-            out[:-1] = self.transposed(z, n_threads, work)
-            out[-1] = z.sum() if K == 1 else np.ones(len(z)) @ z  # five times as fast as by axis
+            out[:-1], out[-1] = self.transposed(z, n_threads, work), z.sum()
             return out
         for start, block in self.in_turn():
             _phases.hessian_product(

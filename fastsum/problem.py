@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -41,7 +40,7 @@ class Problem:
                         + alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2],   S = sum_i s_i
 
     Immutable: solvers read it and keep their state elsewhere. Problems side by side may have
-    weights of their own, (n, B): see `beside`.
+    weights of their own, (n, B): see `fastsum/beside.py`.
 
     Parameters
     ----------
@@ -175,30 +174,6 @@ class Problem:
             check_labels(self.y, weights, self.loss)
         return self.on_rows(self.rows, None, weights)
 
-    @staticmethod
-    def beside(problems: Sequence[Problem]) -> Problem:
-        """Problems over the same rows, labels and loss as one: its problem b is the b-th of them.
-
-        Each has one problem of its own. Weights that differ become columns, each scaled to the sum
-        of the first: of weights only their shares count.
-        """
-        first, B = problems[0], len(problems)
-        S, s = first.total_weight, first.sample_weight
-        if any(p.sample_weight is not s for p in problems):
-            own = [
-                np.full(p.rows.n_rows, S / p.total_weight)
-                if p.sample_weight is None
-                else p.sample_weight * (S / p.total_weight)
-                for p in problems
-            ]
-            s = np.ascontiguousarray(np.stack(own, axis=1))
-        alpha = np.concatenate([p.penalty.alpha for p in problems])
-        l1_ratio = np.concatenate([p.penalty.l1_ratio for p in problems])
-        offset = None if first.offset is None else np.tile(first.offset, B)
-        columns = Columns(n_problems=B, n_outputs=first.columns.n_outputs)
-        together = first._changed(columns=columns, offset=offset, sample_weight=s)
-        return together.with_penalty(alpha, l1_ratio)
-
     def with_penalty(self, alpha: npt.ArrayLike, l1_ratio: npt.ArrayLike = 0.0) -> Problem:
         """The same problem with other strengths; factors and bounds stay."""
         penalty = make_penalty(alpha, l1_ratio, self.columns.n_problems)
@@ -285,16 +260,14 @@ class Problem:
     @property
     def largest_weight(self) -> FloatArray | None:
         """The largest s_i of any problem, (n,); None for ones."""
-        s = self.sample_weight
-        return s.max(axis=1) if s is not None and s.ndim == 2 else s
+        return None if (s := self.weight_columns) is None else s.max(axis=1)
 
     def weighted_sum(self, u: npt.NDArray[Any]) -> FloatArray:
         """sum_i s_i u_i of each column of u (n, K), (K,)."""
         s, own = self.sample_weight, self.weight_columns
-        if s is None or own is None or s.ndim == 1:
-            total: FloatArray = u.sum(axis=0) if s is None else s @ u
-            return total
-        return np.einsum("nk,nk->k", own, u)
+        if s is None or own is None:
+            return np.asarray(u.sum(axis=0))
+        return s @ u if s.ndim == 1 else np.einsum("nk,nk->k", own, u)
 
     def labels_of(self, b: int) -> FloatArray:
         """Labels of problem b as its loss sees them, (n,)."""

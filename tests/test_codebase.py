@@ -33,7 +33,7 @@ LAYERS = [
     {"solvers"},
     {"prepare"},
     {"problem", "problem_parts", "certificate", "margin_size", "free_columns", "passes"}
-    | {"sampling", "null_model"},
+    | {"sampling", "null_model", "beside"},
     {"losses", "penalties", "columns", "data", "store", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"row_source", "device"},
@@ -46,6 +46,7 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
+    "beside": {"problem"},  # of which it makes one
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem", "margin_size", "free_columns", "passes"},  # what is certified
     "free_columns": {"problem"},  # whose columns they are

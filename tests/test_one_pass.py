@@ -6,7 +6,7 @@ from problems import CURVED_LAYOUTS, DTYPES, L1_RATIOS, STORAGES, dense_values, 
 from reference import certificate as reference
 from test_many import PENALTIES, grid_of
 
-from fastsum import Problem
+from fastsum.beside import beside
 from fastsum.certificate import Certifier
 from fastsum.solvers import _one_pass as module
 from fastsum.solvers._registry import SOLVERS, lacks, resolve_solver
@@ -36,7 +36,7 @@ def test_certificate_is_that_of_each(loss, layout, penalty, storage, n_threads):
     problems = several(loss, layout, penalty=penalty, storage=storage)
     if problems[0].columns.n_problems > 1:
         return
-    together = Problem.beside(problems)
+    together = beside(problems)
     W = np.random.default_rng(2).standard_normal((together.rows.n_cols + 1, together.K))
     C = together.columns.n_outputs
     certifier = Certifier(together, n_threads)
@@ -82,7 +82,7 @@ def saga_by_hand(problem, method, order, W):
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_steps_of_saga(penalty, storage, n_threads):
-    together = Problem.beside(several(penalty=penalty, storage=storage))
+    together = beside(several(penalty=penalty, storage=storage))
     method = SOLVERS["saga"](together, sampling="blocks", step_size=None, n_threads=n_threads)
     state = method.start(np.zeros((together.rows.n_cols + 1, 3)), np.random.default_rng(0))
     order = np.random.default_rng(3).permutation(together.rows.n_rows).astype(np.int64)
@@ -94,7 +94,7 @@ def test_steps_of_saga(penalty, storage, n_threads):
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_make_the_same_steps(name, dtype):
-    problem = Problem.beside(several(storage="csr", dtype=dtype, n=60) * 5)
+    problem = beside(several(storage="csr", dtype=dtype, n=60) * 5)
     ends = []
     for n_threads in (1, 2, 4):
         method = SOLVERS[name](problem, sampling="blocks", step_size=None, n_threads=n_threads)
@@ -162,7 +162,7 @@ def test_a_budget_bounds_what_shares_a_pass(monkeypatch):
 
 
 def test_who_takes_weights_of_each():
-    together = Problem.beside(several())
+    together = beside(several())
     with pytest.raises(ValueError, match="weights of their own"):
         resolve_solver("sdca", together)
     assert resolve_solver("auto", together).own_weights

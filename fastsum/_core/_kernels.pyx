@@ -3,12 +3,7 @@
 Nothing here knows what a solver or a loss does: every function fills a plain struct
 (src_cpp/types.hpp), releases the GIL and calls one entry of the kernel table (kernels.hpp).
 """
-from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS,
-    PyBUF_WRITABLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from fastsum.beside import beside
 from fastsum.problem import Problem
 from fastsum.result import Result, Status, each_of
 from fastsum.solvers._memory import default_budget
@@ -78,7 +79,7 @@ def _pass_together(
 ) -> list[Result]:
     """Passes until half of the problems are within tol, of one until it is."""
     several = len(problems) > 1
-    problem = Problem.beside(problems) if several else problems[0]
+    problem = beside(problems) if several else problems[0]
     reached = np.zeros(len(problems), dtype=bool)
 
     def half_done(progress: Progress) -> bool:
