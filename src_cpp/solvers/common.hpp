@@ -35,6 +35,22 @@ struct OwnShrink {
   }
 };
 
+// The same for all columns k of one feature, in loops over these.
+template <class T>
+struct Shrinks {
+  const T *l1, *l2;
+  T operator()(T v, T tau, int64_t k) const { return prox(v, tau * l1[k], tau * l2[k]); }
+};
+
+template <class T>
+struct OwnShrinks {
+  const T *l1, *l2, *ridge;
+  const OwnPenalty<T>& own;
+  T operator()(T v, T tau, int64_t k) const {
+    return OwnShrink<T>{l1[k], l2[k], ridge[k], &own}(v, tau, 0);
+  }
+};
+
 // StepArgs with its types bound, for all problems or for `n_problems` of them from `first` on.
 // `Wide` = false fixes K = 1 at compile time.
 template <class Rows, bool Wide>
@@ -104,6 +120,13 @@ struct Sweep {
       f(OwnShrink<T>{l1[k], l2[k], ridge[k], own});
     else
       f(Shrink<T>{l1[k], l2[k]});
+  }
+  template <class F>
+  void with_shrinks(int64_t j, F&& f) const {
+    if (own)
+      f(OwnShrinks<T>{l1, l2, ridge, own[j]});
+    else
+      f(Shrinks<T>{l1, l2});
   }
   // prox_{tau h}(v) of coefficient j of column k: how a solver of w meets the penalty, eq. (4).
   T shrink(T v, T tau, int64_t j, int64_t k) const {

@@ -69,12 +69,14 @@ void saga_of(const Sweep<Rows, Wide>& sweep, const Rows& X, const StepArgs& a, d
         const T x = row.value(p), P = sweep.P(j), PD = sweep.PD(j);
         T* w = W + j * stride;
         T* g = G + j * stride;
+        sweep.with_shrinks(j, [&](const auto shrink) {
 #pragma omp simd
-        for (int64_t k = 0; k < K; ++k) {
-          const T gamma = step[k], tau = gamma * PD;
-          w[k] = sweep.shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, j, k);
-          g[k] += share[k] * x;
-        }
+          for (int64_t k = 0; k < K; ++k) {
+            const T gamma = step[k], tau = gamma * PD;
+            w[k] = shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, k);
+            g[k] += share[k] * x;
+          }
+        });
         sweep.shrink_row(w, step, PD);
       }
     }

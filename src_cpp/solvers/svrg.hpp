@@ -66,11 +66,13 @@ void svrg_of(const Sweep<Rows, Wide>& sweep, const Rows& X, const StepArgs& a, d
         const T x = row.value(p), P = sweep.P(j), PD = sweep.PD(j);
         T* w = W + j * stride;
         const T* g = G + j * stride;
+        sweep.with_shrinks(j, [&](const auto shrink) {
 #pragma omp simd
-        for (int64_t k = 0; k < K; ++k) {
-          const T gamma = step[k], tau = gamma * PD;
-          w[k] = sweep.shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, j, k);
-        }
+          for (int64_t k = 0; k < K; ++k) {
+            const T gamma = step[k], tau = gamma * PD;
+            w[k] = shrink(w[k] - gamma * P * change[k] * x - tau * g[k], tau, k);
+          }
+        });
         sweep.shrink_row(w, step, PD);
       }
     }
