@@ -1,5 +1,5 @@
 """``python -m benchmarks peers | own | kernels | grids | per-pass | fixed-cost | theory | family |
-instructions | list``."""
+instructions | side-by-side | list``."""
 
 import argparse
 import os
@@ -28,6 +28,7 @@ def parse(arguments=None):
         "theory": "sample gradients against the condition number, beside the stated rates",
         "family": "the accelerated prox methods, saga and auto: gap against passes and seconds",
         "grids": "cross-validated grids: ours, separate fits of ours, scikit-learn",
+        "side-by-side": "a pass over many problems, in passes over one",
         "kernels": "ns per stored value against the roofline",
         "own": "weights, intercept, float32, a second thread, memory: ours against ours",
         "peers": "least seconds to a suboptimality, ours and every peer; then own and kernels",
@@ -73,6 +74,7 @@ def main(arguments=None):
         own,
         peers,
         per_pass,
+        side_by_side,
         theory,
     )
 
@@ -85,6 +87,7 @@ def main(arguments=None):
         "grids": grids,
         "theory": theory,
         "family": family,
+        "side-by-side": side_by_side,
         "kernels": kernels,
         "own": own,
         "peers": peers,

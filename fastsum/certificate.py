@@ -113,7 +113,10 @@ class Certifier:
         self._null_objective = np.abs(self.null.objective)
 
     def _mean_of_labels(self) -> Any:
-        return np.average(self.problem.y, axis=0, weights=self.problem.sample_weight)
+        problem, s = self.problem, self.problem.sample_weight
+        if s is not None and problem.own_weights:
+            return s.T @ problem.y / problem.total_weight
+        return np.average(problem.y, axis=0, weights=s)
 
     def use(self, problem: Problem) -> None:
         """Goes on with the same data under another penalty; what was proven is forgotten."""
@@ -269,7 +272,7 @@ class Certifier:
         """
         problem = self.problem
         y = np.column_stack([problem.labels_of(b) for b in range(self._B)])
-        s = 1.0 if problem.sample_weight is None else problem.sample_weight[:, None]
+        s: Any = 1.0 if problem.weight_columns is None else problem.weight_columns
         feasible = problem.loss.dual_feasible(u, y)
         if not problem.fit_intercept:
             return feasible, np.zeros(self._B)
@@ -352,8 +355,7 @@ class Certifier:
         self._loss_terms(high, final=True)
         self.derivatives *= 1.0 - share
         self.derivatives += below
-        s = self.problem.sample_weight
-        slope = self.derivatives.sum(axis=0) if s is None else s @ self.derivatives
+        slope = self.problem.weighted_sum(self.derivatives)
         return value, shift, np.abs(slope)
 
     # ---- gap

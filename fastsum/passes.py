@@ -85,23 +85,21 @@ class HostPasses:
             c[np.arange(len(c)), problem.y.astype(np.intp)] += 1.0
         else:
             c = self.curvature(z, shift).reshape(problem.rows.n_rows, self._K)
-        s = problem.sample_weight
-        c *= 1.0 / problem.total_weight if s is None else (s / problem.total_weight)[:, None]
+        s = problem.weight_columns
+        c *= 1.0 / problem.total_weight if s is None else s / problem.total_weight
         return c
 
     def gradient(self, u: RowArray) -> FloatArray:
         """(1/S) sum_i s_i u_i x_i of derivatives u (n, K), (d, K)."""
-        s = self.problem.sample_weight
-        r = u if s is None else u * s[:, None]
+        s = self.problem.weight_columns
+        r = u if s is None else u * s
         gradient = self.problem.rows.transposed(r, self.n_threads)
         gradient /= self.problem.total_weight
         return gradient
 
     def inner(self, x: RowArray, y: RowArray) -> FloatArray:
         """(1/S) sum_i s_i x_ik y_ik, (K,)."""
-        s, product = self.problem.sample_weight, x * y
-        total: FloatArray = product.sum(axis=0) if s is None else s @ product
-        return total / self.problem.total_weight
+        return self.problem.weighted_sum(x * y) / self.problem.total_weight
 
     def put(self, out: RowArray, values: RowArray, columns: npt.NDArray[np.bool_]) -> None:
         """Columns (K,) of out <- those of values."""

@@ -39,7 +39,7 @@ class Problem:
         min over w, b   (1/S) sum_i s_i loss(y_i, x_i . w + b + o_i)
                         + alpha [l1_ratio ||w||_1 + (1 - l1_ratio)/2 ||w||_2^2],   S = sum_i s_i
 
-    Immutable: solvers read it and keep their state elsewhere.
+    Immutable. Problems side by side may have weights of their own, (n, B): `fastsum/beside.py`.
 
     Parameters
     ----------
@@ -157,6 +157,8 @@ class Problem:
         if ids is not None:
             y, offset = y[ids], None if offset is None else np.ascontiguousarray(offset[ids])
         total = float(rows.n_rows) if sample_weight is None else float(sample_weight.sum())
+        if sample_weight is not None and sample_weight.ndim == 2:
+            total /= sample_weight.shape[1]  # the same in each column
         return self._changed(
             rows=rows,
             y=np.ascontiguousarray(y),
@@ -221,7 +223,9 @@ class Problem:
         s = self.sample_weight
         if s is None or s.all():
             return self if s is None or (s != s[0]).any() else self.on_rows(self.rows, None, None)
-        ids = np.flatnonzero(s)
+        ids = np.flatnonzero(s if s.ndim == 1 else s.any(axis=1))
+        if len(ids) == len(s):
+            return self
         part = s[ids] if (s[ids] != s[ids[0]]).any() else None
         return self.on_rows(self.rows.take(ids), ids, part)
 
@@ -239,6 +243,31 @@ class Problem:
     def offset_of(self, b: int) -> FloatArray | None:
         """Offset of problem b, of one output each: (n, 1)."""
         return None if self.offset is None else np.ascontiguousarray(self.offset[:, b : b + 1])
+
+    @property
+    def own_weights(self) -> bool:
+        """Whether each problem has weights of its own."""
+        return self.sample_weight is not None and self.sample_weight.ndim == 2
+
+    @cached_property
+    def weight_columns(self) -> FloatArray | None:
+        """s_i as it meets arrays (n, K): (n, 1), or (n, K) of own weights; None for ones."""
+        s = self.sample_weight
+        if s is None or s.ndim == 1:
+            return None if s is None else s[:, None]
+        return np.repeat(s, self.columns.n_outputs, axis=1) if self.columns.n_outputs > 1 else s
+
+    @property
+    def largest_weight(self) -> FloatArray | None:
+        """The largest s_i of any problem, (n,); None for ones."""
+        return None if (s := self.weight_columns) is None else s.max(axis=1)
+
+    def weighted_sum(self, u: npt.NDArray[Any]) -> FloatArray:
+        """sum_i s_i u_i of each column of u (n, K), (K,)."""
+        s, own = self.sample_weight, self.weight_columns
+        if s is None or own is None:
+            return np.asarray(u.sum(axis=0))
+        return s @ u if s.ndim == 1 else np.einsum("nk,nk->k", own, u)
 
     def labels_of(self, b: int) -> FloatArray:
         """Labels of problem b as its loss sees them, (n,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -92,3 +92,30 @@ class Result:
     status: Status
     message: str
     state: dict[str, Any] = field(repr=False)
+
+
+def each_of(result: Result, C: int, reached: npt.NDArray[np.bool_]) -> list[Result]:
+    """The results of problems that were solved side by side, with C outputs each.
+
+    reached (B,) tells which problems were within tol, whatever became of the others.
+    """
+    several, names = [], ("objective", "gap")
+    for b, within in enumerate(reached.tolist()):
+        columns = slice(b * C, (b + 1) * C) if C > 1 else b
+        trace = np.empty(len(result.trace), dtype=trace_dtype(1))
+        for name in trace.dtype.names or ():
+            trace[name] = result.trace[name][:, b] if name in names else result.trace[name]
+        status = Status.CONVERGED if within and not result.status.reached else result.status
+        several.append(
+            replace(
+                result,
+                coef=np.ascontiguousarray(result.coef[:, columns]),
+                intercept=result.intercept[columns],
+                objective=result.objective[b],
+                dual_gap=result.dual_gap[b],
+                trace=trace,
+                status=status,
+                message=SENTENCES[status],
+            )
+        )
+    return several

@@ -78,7 +78,8 @@ struct Columns {
   int64_t n_problems;  // B: independent problems (one-vs-rest classes, targets, folds)
   int64_t n_outputs;  // C: outputs coupled inside one loss (softmax)
   Targets targets;
-  const double* sample_weight;  // s_i, (n_rows,); null means all ones
+  const double* sample_weight;  // s_i, (n_rows,), or s_ib, (n_rows, B); null means all ones
+  int64_t weight_stride;  // 1, or B where each problem has weights of its own
   int32_t loss;  // index in losses.def
   double loss_param;  // its parameter; of no meaning if it has none
   const double* offset;  // o, (n_rows, K); null means 0
@@ -88,6 +89,11 @@ struct Columns {
     if (!offset) return;
     const int64_t K = n_problems * n_outputs;
     for (int64_t k = 0; k < K; ++k) z[k] += offset[row * K + k];
+  }
+  // s_ib of row i and problem b.
+  [[gnu::always_inline]] FASTSUM_HD double weight(int64_t row, int64_t problem) const {
+    if (!sample_weight) return 1.0;
+    return sample_weight[weight_stride > 1 ? row * weight_stride + problem : row];
   }
 };
 

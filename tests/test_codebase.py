@@ -35,7 +35,7 @@ LAYERS = [
     {"solvers"},
     {"prepare"},
     {"problem", "problem_parts", "certificate", "margin_size", "free_columns", "passes"}
-    | {"sampling", "null_model"},
+    | {"sampling", "null_model", "beside"},
     {"losses", "penalties", "columns", "data", "store", "result", "datasets"}
     | {"intercept", "line_search", "sparse_structure"},
     {"row_source", "device", "wide"},
@@ -48,6 +48,7 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 
 # The only imports between siblings of one layer: {importer: imported}.
 SIBLINGS = {
+    "beside": {"problem"},  # of which it makes one
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
     "certificate": {"problem", "margin_size", "free_columns", "passes"},  # what is certified
     "free_columns": {"problem"},  # whose columns they are
@@ -143,7 +144,7 @@ def fastsum_imports(path):
 # Inside solvers: what runs a fit, what chooses phases, the phases, and what they stand on.
 SOLVER_LAYERS = [
     {"many"},
-    {"_resumable"},
+    {"_resumable", "_one_pass"},
     {"_minimize", "_path", "_memory", "stream"},
     {"_placement", "_shortfall"},
     {"_rounds"},

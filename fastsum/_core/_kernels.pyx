@@ -3,12 +3,7 @@
 Nothing here knows what a solver or a loss does: every function fills a plain struct
 (src_cpp/types.hpp), releases the GIL and calls one entry of the kernel table (kernels.hpp).
 """
-from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS,
-    PyBUF_WRITABLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
@@ -109,7 +104,7 @@ cdef class Block:
 cdef class Task:
     """Loss, labels, weights and offsets of all rows: what a kernel needs beside X.
 
-    y: (n,) or (n, B) float64; sample_weight: (n,) and offset: (n, K) float64 or None.
+    y: (n,) or (n, B) float64; sample_weight: (n,) or (n, B), and offset: (n, K), float64 or None.
     """
     def __init__(self, int32_t loss, double loss_param, Py_ssize_t n_problems,
                  Py_ssize_t n_outputs, str target_kind, y, sample_weight, offset=None):
@@ -121,7 +116,10 @@ cdef class Task:
         self.raw.targets.kind = TARGET_KINDS[target_kind]
         self.raw.targets.stride = n_problems if target_kind == "multi" else 1
         self.raw.targets.y = <const double*>address(y, 8 * self.n_rows * self.raw.targets.stride)
-        self.raw.sample_weight = <const double*>address(sample_weight, 8 * self.n_rows)
+        own = sample_weight is not None and sample_weight.ndim == 2
+        self.raw.weight_stride = n_problems if own else 1
+        self.raw.sample_weight = <const double*>address(
+            sample_weight, 8 * self.n_rows * self.raw.weight_stride)
         self.raw.offset = <const double*>address(offset, 8 * self.n_rows * self.K)
 
     cdef c.Columns at(self, int64_t row) noexcept:
@@ -129,7 +127,7 @@ cdef class Task:
         cdef c.Columns columns = self.raw
         columns.targets.y += row * columns.targets.stride
         if columns.sample_weight != NULL:
-            columns.sample_weight += row
+            columns.sample_weight += row * columns.weight_stride
         if columns.offset != NULL:
             columns.offset += row * self.K
         return columns

@@ -41,6 +41,7 @@ cdef extern from "types.hpp" namespace "fastsum" nogil:
         int64_t n_outputs
         Targets targets
         const double* sample_weight
+        int64_t weight_stride
         int32_t loss
         double loss_param
         const double* offset

@@ -45,6 +45,7 @@ class Method(ABC):
     reaches: ClassVar[float] = 1e-10  # a relative gap that it reaches without a long wait
     takes_step: ClassVar[bool] = True  # whether step_size means something to it
     draws_rows: ClassVar[bool] = True  # whether sampling does
+    own_weights: ClassVar[bool] = False  # whether problems side by side may have weights each
     options: ClassVar[Mapping[str, object]] = {}  # settings of its own and their defaults
 
     serves_rows: ClassVar[bool] = False  # whether its own steps serve a penalty of rows
@@ -135,7 +136,7 @@ class PerSampleMethod(Method):
         self.problem, self.n_threads = problem, n_threads
         rows, dtype = problem.rows, problem.dtype
         norms = rows.squared_norms(n_threads)
-        s = problem.sample_weight
+        s = problem.largest_weight
         self.intercept_curvature = 0.0
         if problem.fit_intercept:
             mean = float(np.average(norms, weights=s))
@@ -295,9 +296,8 @@ class PerSampleMethod(Method):
         self, derivatives: npt.NDArray[np.float64], gradient: npt.NDArray[np.float64]
     ) -> Weights:
         """The gradient (d, K) with the intercept's, (1/S) sum_i s_i u_i, as its last row."""
-        s, S = self.problem.sample_weight, self.problem.total_weight
-        last = derivatives.sum(axis=0) if s is None else s @ derivatives
-        rows: Weights = np.vstack([gradient, last / S]).astype(self.problem.dtype)
+        last = self.problem.weighted_sum(derivatives) / self.problem.total_weight
+        rows: Weights = np.vstack([gradient, last]).astype(self.problem.dtype)
         return rows if self.tilt is None else rows + self.tilt
 
     def tilt_by(self, state: State, change: Weights) -> None:
@@ -332,7 +332,8 @@ class PerSampleMethod(Method):
         """(1/S) sum_i s_i u_i (x_i, 1) for derivatives u (n, K): (d + 1, K)."""
         problem = self.problem
         u = np.ascontiguousarray(derivatives, dtype=np.float64)
-        r = u if problem.sample_weight is None else u * problem.sample_weight[:, None]
+        s = problem.weight_columns
+        r = u if s is None else u * s
         gradient = problem.rows.transposed(r, self.n_threads) / problem.total_weight
         return self.gradient_rows(u, gradient)
 

@@ -53,7 +53,8 @@ def direction(problem: Problem, W: npt.NDArray[Any], certifier: Certifier) -> Fl
     delta = np.zeros(W.shape)
     h = certifier.curvature()
     if problem.sample_weight is not None:
-        h *= problem.sample_weight[:, None, None, None]
+        s = problem.sample_weight
+        h *= s[:, None, None, None] if s.ndim == 1 else s[:, :, None, None]
     h /= problem.total_weight
     for b, columns in enumerate(_blocks(problem)):
         support = _support(problem, W, columns, certifier.gradient)

@@ -41,14 +41,21 @@ def resolve_solver(name: str, problem: Problem) -> type[Method] | type[Auto]:
         else:
             name = "saga" if fits(table_bytes(problem), 0.25) else "svrg"
     method = SOLVERS[name]
-    missing = method.lacking(problem)
+    missing = lacks(method, problem)
     if missing:
         able = [Auto.name] if _auto(problem).serves(problem) else []
-        able += [n for n, other in SOLVERS.items() if not other.lacking(problem)]
+        able += [n for n, other in SOLVERS.items() if not lacks(other, problem)]
         raise ValueError(
             f"solver={method.name!r} cannot serve this problem: {missing}. Solvers that can: {able}"
         )
     return method
+
+
+def lacks(method: type[Method], problem: Problem) -> str:
+    """What the problem lacks for a method, or an empty string."""
+    if problem.own_weights and not method.own_weights:
+        return "its problems side by side have weights of their own"
+    return method.lacking(problem)
 
 
 def _auto(problem: Problem) -> type[Auto]:

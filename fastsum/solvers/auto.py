@@ -65,6 +65,7 @@ class Auto:
     """
 
     name = "auto"
+    own_weights = False
 
     def __init__(self, problem: Problem, certifier: Certifier, n_threads: int, seed: int):
         self.problem = problem
@@ -105,6 +106,8 @@ class Auto:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether there is a phase for the problem: it is smooth, or working sets serve it."""
+        if problem.own_weights:
+            return False
         if problem.penalty.rows:
             return RowSet.serves(problem)
         if problem.loss.kinked and not problem.certified.all():

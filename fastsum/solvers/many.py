@@ -22,6 +22,7 @@ from fastsum.problem import Problem
 from fastsum.result import Result, Status
 from fastsum.solvers._memory import Footprint
 from fastsum.solvers._minimize import check_settings, result_of, seed_of, solve
+from fastsum.solvers._one_pass import solve_together
 from fastsum.solvers._path import PenaltyPath, kinks
 from fastsum.solvers._placement import placed_together
 from fastsum.solvers._progress import Progress
@@ -50,7 +51,8 @@ def solve_many(
 
     Problems of equal weights and l1_ratio form a path, from the strongest penalty to the weakest:
     each is solved from the solution before it. Under "auto" the data are rewritten once for all of
-    them, and each path is on a copy of the rows that have a weight.
+    them, and each path is on a copy of the rows that have a weight. Under "saga" and "svrg" all
+    problems share each pass.
 
     Parameters
     ----------
@@ -97,6 +99,12 @@ def solve_many(
             if verbose:
                 bar.write(f"memory: {side_by_side.memory}", file=sys.stderr)
             for i, result in side_by_side.results():
+                results[i] = result
+                bar.update()
+        elif kind.own_weights and problems[0].columns.n_problems == 1 and max_iter > 0:
+            settings = {"tol": tol, "max_iter": max_iter, "n_jobs": n_jobs}
+            together = solve_together(problems, kind.name, seed, settings, memory_budget)
+            for i, result in together:
                 results[i] = result
                 bar.update()
         else:

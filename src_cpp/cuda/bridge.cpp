@@ -105,8 +105,8 @@ void define_types(py::module_& m) {
        uintptr_t y, uintptr_t sample_weight, uintptr_t offset, int64_t n) {
       const fastsum::Targets targets{at(y), target_kind == fastsum::kMulti ? n_problems : 1,
                                      target_kind};
-      const fastsum::Columns columns{n_problems, n_outputs,  targets,   at(sample_weight),
-                                     loss,       loss_param, at(offset)};
+      const fastsum::Columns columns{n_problems, n_outputs, targets,    at(sample_weight),
+                                     1,          loss,      loss_param, at(offset)};
       return Task{columns, n, n_problems * n_outputs};
     }));
 }

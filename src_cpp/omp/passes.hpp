@@ -101,12 +101,12 @@ inline void separate_terms(const Columns* c, const BoundLoss& loss, int64_t begi
                            const double* z, const double* b, double* u, bool with_curvature,
                            double* sums) {
   const int64_t B = c->n_problems;
-  double m[kLossRun], y[kLossRun], l[kLossRun], du[kLossRun], h[kLossRun];
+  double s[kLossRun], m[kLossRun], y[kLossRun], l[kLossRun], du[kLossRun], h[kLossRun];
   for (int64_t first = begin; first < end; first += kLossRun) {
     const int64_t n = end - first < kLossRun ? end - first : kLossRun;
-    const double* s = c->sample_weight ? c->sample_weight + first : nullptr;
     for (int64_t q = 0; q < B; ++q) {
       for (int64_t i = 0; i < n; ++i) {
+        s[i] = c->weight(first + i, q);
         m[i] = z[(first + i) * B + q] + b[q];
         y[i] = c->targets.at(first + i, q);
       }
@@ -116,15 +116,14 @@ inline void separate_terms(const Columns* c, const BoundLoss& loss, int64_t begi
       double value = 0, slope = 0, curvature = 0;
 #pragma omp simd reduction(+ : value, slope)
       for (int64_t i = 0; i < n; ++i) {
-        const double weight = s ? s[i] : 1.0;
-        value += weight * l[i];
-        slope += weight * du[i];
+        value += s[i] * l[i];
+        slope += s[i] * du[i];
       }
       sums[q] += value;
       sums[B + q] += slope;
       if (with_curvature) {
 #pragma omp simd reduction(+ : curvature)
-        for (int64_t i = 0; i < n; ++i) curvature += (s ? s[i] : 1.0) * h[i];
+        for (int64_t i = 0; i < n; ++i) curvature += s[i] * h[i];
         sums[2 * B + q] += curvature;
       }
       if (u)
@@ -148,17 +147,16 @@ inline Status loss_terms(const Columns* c, int64_t n_rows, const double* z, cons
     if (!loss.ops.coupled)
       return separate_terms(c, loss, begin, end, z, b, u, with_curvature, value);
     for (int64_t i = begin; i < end; ++i) {
-      const double s = c->sample_weight ? c->sample_weight[i] : 1.0;
       for (int64_t k = 0; k < K; ++k) m[k] = z[i * K + k] + b[k];
       c->add_offset(i, m);
       for (int64_t q = 0; q < B; ++q) {
-        const double y = c->targets.at(i, q);
+        const double y = c->targets.at(i, q), s = c->weight(i, q);
         value[q] += s * loss.value_and_derivative(m + q * C, y, C, du + q * C);
+        for (int64_t k = q * C; k < (q + 1) * C; ++k) gradient[k] += s * du[k];
         if (!with_curvature) continue;
         loss.second(m + q * C, y, C, h);
         for (int64_t e = 0; e < C * C; ++e) curvature[q * C * C + e] += s * h[e];
       }
-      for (int64_t k = 0; k < K; ++k) gradient[k] += s * du[k];
       if (u)
         for (int64_t k = 0; k < K; ++k) u[i * K + k] = du[k];
     }
@@ -200,7 +198,7 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
       for (int64_t q = 0; q < B; ++q) {
         double sum = 0;
         for (int64_t i = begin; i < end; ++i) {
-          const double s = c->sample_weight ? c->sample_weight[i] : 1.0, y = c->targets.at(i, q);
+          const double s = c->weight(i, q), y = c->targets.at(i, q);
           const double o = c->offset ? c->offset[i * B + q] : 0.0;
           const double m = z[i * B + q] + b[q] + o, cu = scale[q] * u[i * B + q];
           const double term = loss.value(&m, y, 1) + loss.conjugate(&cu, y, 1) - m * cu;
@@ -213,9 +211,8 @@ inline Status loss_gap(const Columns* c, int64_t n_rows, const double* z, const 
     double* m = work + part * 2 * K;
     double* cu = m + K;
     for (int64_t i = begin; i < end; ++i) {
-      const double s = c->sample_weight ? c->sample_weight[i] : 1.0;
       for (int64_t q = 0; q < B; ++q) {
-        const double y = c->targets.at(i, q);
+        const double y = c->targets.at(i, q), s = c->weight(i, q);
         double inner = 0;
         for (int64_t k = q * C; k < (q + 1) * C; ++k) {
           m[k] = z[i * K + k] + b[k] + (c->offset ? c->offset[i * K + k] : 0.0);

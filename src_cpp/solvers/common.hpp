@@ -10,6 +10,12 @@ namespace fastsum::FASTSUM_LEVEL {
 
 inline constexpr int64_t kFar = 16, kNear = 6;  // prefetch distances in rows, measured
 
+// Threads of a solver that shares out its problems: they need no more than these.
+inline int64_t parts_of(const StepArgs& a) {
+  const int64_t most = a.columns.n_problems;
+  return a.n_threads < 1 ? 1 : (a.n_threads < most ? a.n_threads : most);
+}
+
 // prox_{tau h}(v) of feature j with its numbers at hand, for loops over features; eq. (4): the same
 // penalty for all; eq. (66): with what each has of its own.
 template <class T>
@@ -29,14 +35,32 @@ struct OwnShrink {
   }
 };
 
-// StepArgs with its types bound. `Wide` = false fixes K = 1 at compile time.
+// The same for all columns k of one feature, in loops over these.
+template <class T>
+struct Shrinks {
+  const T *l1, *l2;
+  T operator()(T v, T tau, int64_t k) const { return prox(v, tau * l1[k], tau * l2[k]); }
+};
+
+template <class T>
+struct OwnShrinks {
+  const T *l1, *l2, *ridge;
+  const OwnPenalty<T>& own;
+  T operator()(T v, T tau, int64_t k) const {
+    return OwnShrink<T>{l1[k], l2[k], ridge[k], &own}(v, tau, 0);
+  }
+};
+
+// StepArgs with its types bound, for all problems or for `n_problems` of them from `first` on.
+// `Wide` = false fixes K = 1 at compile time.
 template <class Rows, bool Wide>
 struct Sweep {
   using T = typename Rows::Value;
   const Rows& X;
   const StepArgs& a;
   const BoundLoss loss;
-  const int64_t K, d;
+  const int64_t first, n_problems, C;
+  const int64_t stride, K, d;  // columns of all problems, of these ones; features
   const double mean;  // 1 / S
   const T* density;  // P_j D_j; null means all ones
   const T* scale;  // P_j; null means all ones
@@ -46,30 +70,46 @@ struct Sweep {
   const T *row_l1, *row_l2;  // of a penalty of rows; null where there is none
 
   Sweep(const Rows& X_, const StepArgs& a_, int64_t n_cols)
+      : Sweep(X_, a_, n_cols, 0, a_.columns.n_problems) {}
+
+  Sweep(const Rows& X_, const StepArgs& a_, int64_t n_cols, int64_t first_, int64_t n_problems_)
       : X(X_),
         a(a_),
         loss(a_.columns),
-        K(Wide ? a_.columns.n_problems * a_.columns.n_outputs : 1),
+        first(first_),
+        n_problems(n_problems_),
+        C(Wide ? a_.columns.n_outputs : 1),
+        stride(Wide ? a_.columns.n_problems * C : 1),
+        K(Wide ? n_problems_ * C : 1),
         d(n_cols),
         mean(1.0 / a_.total_weight),
         density(static_cast<const T*>(a_.density)),
         scale(static_cast<const T*>(a_.scale)),
-        step(static_cast<const T*>(a_.step)),
-        l1(static_cast<const T*>(a_.l1)),
-        l2(static_cast<const T*>(a_.l2)),
+        step(columns(a_.step)),
+        l1(columns(a_.l1)),
+        l2(columns(a_.l2)),
         own(static_cast<const OwnPenalty<T>*>(a_.own)),
-        ridge(static_cast<const T*>(a_.ridge)),
-        row_l1(static_cast<const T*>(a_.row_l1)),
-        row_l2(static_cast<const T*>(a_.row_l2)) {}
+        ridge(columns(a_.ridge)),
+        row_l1(columns(a_.row_l1)),
+        row_l2(columns(a_.row_l2)) {}
 
-  T* vector(int slot) const { return static_cast<T*>(a.vectors[slot]); }
-  T* table(int slot) const { return static_cast<T*>(a.tables[slot]); }
+  // The first of these columns; null if there is no such array.
+  T* vector(int slot) const { return from(a.vectors[slot]); }
+  T* table(int slot) const { return from(a.tables[slot]); }
+  T* from(void* array) const { return array ? static_cast<T*>(array) + first * C : nullptr; }
+  const T* columns(const void* array) const {
+    return array ? static_cast<const T*>(array) + first * C : nullptr;
+  }
   // s_i / S, the weight of row i in the average gradient.
   double share(int64_t i) const {
     return (a.columns.sample_weight ? a.columns.sample_weight[i] : 1.0) * mean;
   }
+  // The same for problem b of these.
+  double share(int64_t i, int64_t b) const { return a.columns.weight(i, first + b) * mean; }
+  // 1 / p_i.
+  double inverse_probability(int64_t i) const { return a.q ? a.q[i] : a.q_uniform; }
   // s_i / (S p_i), the weight that makes the sampled gradient unbiased.
-  double correction(int64_t i) const { return share(i) * (a.q ? a.q[i] : a.q_uniform); }
+  double correction(int64_t i) const { return share(i) * inverse_probability(i); }
   T PD(int64_t j) const { return density ? density[j] : T(1); }
   T P(int64_t j) const { return scale ? scale[j] : T(1); }
 
@@ -80,6 +120,13 @@ struct Sweep {
       f(OwnShrink<T>{l1[k], l2[k], ridge[k], own});
     else
       f(Shrink<T>{l1[k], l2[k]});
+  }
+  template <class F>
+  void with_shrinks(int64_t j, F&& f) const {
+    if (own)
+      f(OwnShrinks<T>{l1, l2, ridge, own[j]});
+    else
+      f(Shrinks<T>{l1, l2});
   }
   // prox_{tau h}(v) of coefficient j of column k: how a solver of w meets the penalty, eq. (4).
   T shrink(T v, T tau, int64_t j, int64_t k) const {
@@ -112,13 +159,15 @@ struct Sweep {
 
   // u_k = l'(z_k + o_ik, y_i) for z = x_i' W + b of all K columns, which becomes that argument.
   void slopes(int64_t i, double* z, double* u) const {
-    a.columns.add_offset(i, z);
+    if (const double* o = a.columns.offset) {
+      o += i * stride + first * C;
+      for (int64_t k = 0; k < K; ++k) z[k] += o[k];
+    }
     if constexpr (!Wide) {
       loss.derivative(z, a.columns.targets.at(i, 0), 1, u);
     } else {
-      const int64_t C = a.columns.n_outputs;
-      for (int64_t b = 0; b < a.columns.n_problems; ++b)
-        loss.derivative(z + b * C, a.columns.targets.at(i, b), C, u + b * C);
+      for (int64_t b = 0; b < n_problems; ++b)
+        loss.derivative(z + b * C, a.columns.targets.at(i, first + b), C, u + b * C);
     }
   }
 
@@ -129,8 +178,8 @@ struct Sweep {
       *z = double(row_dot<T>(row, W) + W[d]);
     } else {
       T* z_t = reinterpret_cast<T*>(scratch);
-      row_dots<T>(row, W, K, K, z_t);
-      for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * K + k]);
+      row_dots<T>(row, W, stride, K, z_t);
+      for (int64_t k = 0; k < K; ++k) z[k] = double(z_t[k] + W[d * stride + k]);
     }
   }
 

@@ -57,7 +57,7 @@ void check(int32_t loss, int64_t n, int64_t d, int64_t C, bool on_host) {
     if (loss_coupled(loss)) label = label > 0 ? double(C - 1) : 0.0;
   }
   const Targets targets{y.data(), B, kMulti};
-  const Columns columns{B, outputs, targets, s.data(), loss, 0.5, o.data()};
+  const Columns columns{B, outputs, targets, s.data(), 1, loss, 0.5, o.data()};
   const RowBlock block{kDense, kFloat64, n, d, d, x.data(), nullptr, nullptr};
   const device::Matrix X{x.data(), device::kF64, n, d, d, on_host};
   const Kernels& cpu = *kernels();

@@ -30,6 +30,7 @@ class AccProxSvrg(Svrg):
     """
 
     name = "acc-prox-svrg"
+    threaded = own_weights = False
     vectors = ("weights", "y", "batch_sum", "full_gradient", "snapshot_weights")
     parameters = ("batch_size", "beta")
     step_share = 1 / 2

@@ -39,7 +39,7 @@ class Katyusha(Svrg):
     """
 
     name = "katyusha"
-    serves_rows = True
+    serves_rows, threaded, own_weights = True, False, False
     cycle = 1 + EPOCH_PASSES
     vectors = ("points", "snapshot_weights")
     parameters = ("tau1", "tau2", "z_step", "decay")

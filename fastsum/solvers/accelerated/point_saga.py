@@ -31,6 +31,7 @@ class PointSaga(LazySteps, Saga):
     """
 
     name = "point-saga"
+    threaded = own_weights = False
     takes_step = False
 
     def __init__(self, problem: Problem, **options: Any):

@@ -70,17 +70,18 @@ class RaisedCurvature:
             self._radius = np.where(stuck, RADIUS, WIDER * self._radius)
             raise_own_class(problem, c, self.certifier.derivatives, self._radius)
             return c
-        slope = np.abs(self.certifier.derivatives)
-        first = slope.max(axis=0) / L if problem.loss.smooth else RADIUS
+        first = RADIUS
+        if stuck.any() and problem.loss.smooth:
+            first = np.abs(self.certifier.derivatives).max(axis=0) / L
         shorter = np.minimum(self._radius / GROWTH, np.maximum(first, 1e-300))
         with np.errstate(over="ignore"):  # inf is no bound
             self._radius = np.where(stuck, np.maximum(shorter, 1e-300), GROWTH * self._radius)
         if not np.isfinite(self._radius).any():
             return c
-        slope /= self._radius
+        slope = np.abs(self.certifier.derivatives) / self._radius
         np.minimum(slope, L, out=slope)
-        s = problem.sample_weight
-        slope *= 1.0 / problem.total_weight if s is None else (s / problem.total_weight)[:, None]
+        s = problem.weight_columns
+        slope *= 1.0 / problem.total_weight if s is None else s / problem.total_weight
         return np.maximum(c, slope, out=c)
 
 

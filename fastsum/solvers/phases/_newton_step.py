@@ -38,9 +38,9 @@ class NewtonStep(Phase):
         self._start, self._delta, self._shortened = start, delta, False
         problem, certifier, self._model = self.problem, self.certifier, None
         if problem.columns.n_outputs == 1 and (problem.penalty.mu > 0).all():
-            curvature, s = problem.total_weight * c, problem.sample_weight
+            curvature, s = problem.total_weight * c, problem.weight_columns
             if s is not None:
-                np.divide(curvature.T, s, out=curvature.T, where=s > 0)
+                np.divide(curvature, s, out=curvature, where=s > 0)
             self._model = certifier.derivatives.copy(), curvature, certifier.margins
         return self._along(np.ones(delta.shape[1]))
 

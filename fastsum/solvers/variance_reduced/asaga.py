@@ -28,6 +28,7 @@ class Asaga(Saga):
     """
 
     name = "asaga"
+    own_weights = False
     threaded: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, **options: Any):

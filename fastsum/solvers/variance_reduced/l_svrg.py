@@ -26,6 +26,7 @@ class LSvrg(Svrg):
     """
 
     name = "l-svrg"
+    own_weights = False
     cycle = 2
 
     def start(self, W: Weights, rng: np.random.Generator) -> State:

@@ -32,6 +32,7 @@ class Sag(LazySteps, Saga):
     """
 
     name = "sag"
+    threaded = own_weights = False
     step_share: ClassVar[float] = 1.0
 
     def __init__(self, problem: Problem, *, sampling: str, **options: Any):

@@ -31,6 +31,7 @@ class Saga(PerSampleMethod):
     name = "saga"
     serves_rows = True
     vectors = ("weights", "average_gradient")
+    threaded, own_weights = True, True
     gradient = ("average_gradient", 1.0)
     tables = ("table",)
 

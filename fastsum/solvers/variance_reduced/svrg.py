@@ -33,6 +33,7 @@ class Svrg(PerSampleMethod):
     serves_rows = True
     cycle = 1 + INNER_PASSES
     vectors: ClassVar[tuple[str, ...]] = ("weights", "full_gradient", "snapshot_weights")
+    threaded, own_weights = True, True
     gradient = ("full_gradient", 1.0)
     tables = ("snapshot_derivatives",)
 

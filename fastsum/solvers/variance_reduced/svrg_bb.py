@@ -26,6 +26,7 @@ class SvrgBB(Svrg):
     """
 
     name = "svrg-bb"
+    own_weights = False
 
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
