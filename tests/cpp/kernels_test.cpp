@@ -180,7 +180,7 @@ struct Labels {
       y.push_back(a.kind == kOneVsRest || a.C > 1 || counts(a.loss) ? double(e % 3)
                                                                     : (e % 3 ? 1.0 : -1.0));
     for (int64_t i = 0; i < n; ++i) s.push_back(i % 5 ? 1.5 + random() : 0.0);
-    columns = {a.B,     a.C,    {y.data(), width, a.kind}, weighted ? s.data() : nullptr, a.loss,
+    columns = {a.B,     a.C,    {y.data(), width, a.kind}, weighted ? s.data() : nullptr, 1, a.loss,
                a.param, nullptr};
   }
   double label(int64_t i, int64_t q) const {
