@@ -9,10 +9,17 @@ from test_many import PENALTIES, grid_of
 from fastsum.beside import beside
 from fastsum.certificate import Certifier
 from fastsum.solvers import _one_pass as module
+from fastsum.solvers import many
 from fastsum.solvers._registry import SOLVERS, lacks, resolve_solver
 from fastsum.solvers.many import solve_many
 
 BOTH = ["saga", "svrg"]  # whose kernels take them
+
+
+def together(problems, solver, *, tol=1e-4, max_iter=1000, n_jobs=None, memory_budget=None):
+    settings = {"tol": tol, "max_iter": max_iter, "n_jobs": n_jobs}
+    results = dict(module.solve_together(problems, solver, 0, settings, memory_budget))
+    return [results[i] for i in range(len(problems))]
 
 
 def several(loss="logistic", layout="single", *, n=40, penalty="l2", **options):
@@ -120,7 +127,7 @@ def test_threads_make_the_same_steps(name, dtype):
 def test_each_as_if_alone(loss, layout, penalty, storage, solver):
     base = random_problem(5, loss, layout, n=50, storage=storage)
     problems = grid_of(base, penalty, alphas=(0.3, 0.05))
-    results = solve_many(problems, solver, tol=1e-8, max_iter=4000, n_jobs=2)
+    results = together(problems, solver, tol=1e-8, max_iter=4000, n_jobs=2)
     for problem, result in zip(problems, results, strict=True):
         assert result.solver == solver
         assert result.coef.shape == (problem.rows.n_cols, problem.K)[: 1 + (problem.K > 1)]
@@ -140,7 +147,7 @@ def test_what_is_done_leaves(monkeypatch):
     )
     problem = random_problem(6, storage="csr", n=200, d=20)
     problems = [problem.with_penalty(alpha) for alpha in (1.0, 0.5, 0.3, 1e-4)]
-    results = solve_many(problems, "saga", tol=1e-6)
+    results = together(problems, "saga", tol=1e-6)
     assert widths[0] == 4 and widths[-1] <= 2 and sorted(widths, reverse=True) == widths
     assert results[3].n_iter > results[0].n_iter
     assert all(r.status.reached for r in results)
@@ -157,13 +164,28 @@ def test_a_budget_bounds_what_shares_a_pass(monkeypatch):
     one = module.most_at_a_time(problems[0], 1.0)
     assert one == 1
     size = 1e9 / module.most_at_a_time(problems[0], 1e9)
-    solve_many(problems, "saga", memory_budget=2.5 * size)
+    together(problems, "saga", memory_budget=2.5 * size)
     assert max(widths) == 2
 
 
 def test_who_takes_weights_of_each():
-    together = beside(several())
+    problem = beside(several())
     with pytest.raises(ValueError, match="weights of their own"):
-        resolve_solver("sdca", together)
-    assert resolve_solver("auto", together).own_weights
-    assert {name for name, m in SOLVERS.items() if not lacks(m, together)} == set(BOTH)
+        resolve_solver("sdca", problem)
+    assert resolve_solver("auto", problem).own_weights
+    assert {name for name, m in SOLVERS.items() if not lacks(m, problem)} == set(BOTH)
+
+
+@pytest.mark.parametrize(("strengths", "shared"), [((0.1,), [3]), ((0.3, 0.1), [])])
+def test_folds_share_passes_where_no_penalty_is_the_start_of_another(
+    strengths, shared, monkeypatch
+):
+    widths, solve = [], many.solve_together
+    monkeypatch.setattr(
+        many,
+        "solve_together",
+        lambda problems, *a: widths.append(len(problems)) or solve(problems, *a),
+    )
+    problems = [fold.with_penalty(alpha) for fold in several() for alpha in strengths]
+    results = solve_many(problems, "saga", tol=1e-6)
+    assert widths == shared and all(r.status.reached for r in results)

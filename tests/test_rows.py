@@ -274,5 +274,5 @@ def test_wrong_dimensions():
 
 def test_more_columns_than_an_int32_can_number():
     wide = sp.csr_array(([2.0], [2**31], [0, 1]), shape=(1, 2**31 + 1))
-    with pytest.raises(ValueError, match=r"2,147,483,649 columns.*hash the columns"):
+    with pytest.raises(ValueError, match=r"2,147,483,649 columns.*hash them to fewer"):
         as_rows(wide)

@@ -51,8 +51,8 @@ def solve_many(
 
     Problems of equal weights and l1_ratio form a path, from the strongest penalty to the weakest:
     each is solved from the solution before it. Under "auto" the data are rewritten once for all of
-    them, and each path is on a copy of the rows that have a weight. Under "saga" and "svrg" all
-    problems share each pass.
+    them, and each path is on a copy of the rows that have a weight. Under "saga" and "svrg"
+    problems share each pass where no two of them form a path.
 
     Parameters
     ----------
@@ -90,6 +90,9 @@ def solve_many(
         raise ValueError("penalty_factor, lower and upper must be the same for all problems")
     problems = placed_together(problems, device)
     kind, seed = resolve_solver(solver, problems[0]), seed_of(random_state)
+    paths = _paths(problems)
+    # a start from the solution before it saves more passes than sharing them does
+    together = kind.own_weights and len(paths) == len(problems)
     results: dict[int, Result] = {}
     with tqdm(total=len(problems), desc="problems", disable=not verbose) as bar:
         if issubclass(kind, Auto) and max_iter > 0 and not problems[0].on_device:
@@ -101,15 +104,15 @@ def solve_many(
             for i, result in side_by_side.results():
                 results[i] = result
                 bar.update()
-        elif kind.own_weights and problems[0].columns.n_problems == 1 and max_iter > 0:
+        elif together and problems[0].columns.n_problems == 1 and max_iter > 0:
             settings = {"tol": tol, "max_iter": max_iter, "n_jobs": n_jobs}
-            together = solve_together(problems, kind.name, seed, settings, memory_budget)
-            for i, result in together:
+            several = solve_together(problems, kind.name, seed, settings, memory_budget)
+            for i, result in several:
                 results[i] = result
                 bar.update()
         else:
             settings = {"tol": tol, "max_iter": max_iter, "n_jobs": n_jobs}
-            for ids in _paths(problems):
+            for ids in paths:
                 init: Init = None
                 for i in ids:
                     results[i] = _alone(problems[i], kind.name, init, seed, settings)
