@@ -101,7 +101,10 @@ def each_of(result: Result, C: int, reached: npt.NDArray[np.bool_]) -> list[Resu
     """
     several, names = [], ("objective", "gap")
     for b, within in enumerate(reached.tolist()):
-        columns = slice(b * C, (b + 1) * C) if C > 1 else b
+        columns = slice(b * C, (b + 1) * C)
+        coef, intercept = result.coef[:, columns], result.intercept[columns]
+        if C == 1 and isinstance(coef, np.ndarray):  # one that is sparse has its column
+            coef = coef[:, 0]
         trace = np.empty(len(result.trace), dtype=trace_dtype(1))
         for name in trace.dtype.names or ():
             trace[name] = result.trace[name][:, b] if name in names else result.trace[name]
@@ -109,8 +112,8 @@ def each_of(result: Result, C: int, reached: npt.NDArray[np.bool_]) -> list[Resu
         several.append(
             replace(
                 result,
-                coef=np.ascontiguousarray(result.coef[:, columns]),
-                intercept=result.intercept[columns],
+                coef=np.ascontiguousarray(coef) if isinstance(coef, np.ndarray) else coef,
+                intercept=intercept if C > 1 else intercept[0],
                 objective=result.objective[b],
                 dual_gap=result.dual_gap[b],
                 trace=trace,

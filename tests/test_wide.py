@@ -15,6 +15,7 @@ import fastsum
 from fastsum.cli._app import app
 from fastsum.distributed import fit
 from fastsum.jobs import FittedModel
+from fastsum.solvers.many import solve_many
 from fastsum.store import Dataset, ingest
 from fastsum.store._settings import Encoding
 from fastsum.wide import gathered, is_wide, narrowed, spread
@@ -139,6 +140,27 @@ def test_paths_and_workers(wide):
     narrow = fastsum.minimize(fastsum.Problem(X, y, loss="squared", alpha=1e-2), tol=1e-9)
     assert two.coef.shape == (D, 1)
     np.testing.assert_allclose(gathered(two.coef, ids)[:, 0], narrow.coef, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["saga", "svrg"])
+@pytest.mark.parametrize("loss", ["squared", "multinomial"])
+def test_weights_of_each_in_one_pass(wide, solver, loss):
+    X, ids, y, data = wide
+    strengths = (1e-1, 1e-2, 1e-3)  # some are done before others
+
+    def weighted(rows, y):  # by label: a store has its rows in an order of its own
+        base = fastsum.Problem(rows, y, loss=loss, alpha=1.0)
+        weights = [np.where(y == k, 0.3, 1.0) for k in range(3)]
+        pairs = zip(weights, strengths, strict=True)
+        return [base.with_weights(s).with_penalty(alpha) for s, alpha in pairs]
+
+    pairs = (X, y), (data, np.asarray(data.y))
+    narrow, broad = (solve_many(weighted(*pair), solver, tol=1e-9) for pair in pairs)
+    for a, b in zip(narrow, broad, strict=True):
+        assert sp.issparse(b.coef) and b.coef.shape == (D, 1 if loss == "squared" else 3)
+        coef = gathered(b.coef, ids).reshape(a.coef.shape)
+        np.testing.assert_allclose(coef, a.coef, atol=3e-4)
+        np.testing.assert_allclose(b.intercept, a.intercept, atol=3e-4)
 
 
 @pytest.mark.parametrize("n_features", [None, D])

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsum.beside import beside
@@ -86,9 +87,18 @@ def _pass_together(
         reached[:] = progress.gap <= progress.target
         return 2 * int(reached.sum()) >= len(problems)
 
+    callback = half_done if several else None
+    result = quietly(problem, solver, init, seed, {**settings, "callback": callback})
+    return each_of(result, problem.columns.n_outputs, reached) if several else [result]
+
+
+def quietly(
+    problem: Problem, solver: str, init: Init, seed: int, settings: dict[str, Any]
+) -> Result:
+    """One fit of a named solver; a warning for all fits comes at their end."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # one for all comes at the end
-        result = solve(
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return solve(
             problem,
             solver,
             step_size=None,
@@ -97,15 +107,14 @@ def _pass_together(
             random_state=seed,
             verbose=0,
             keep_state=False,
-            callback=half_done if several else None,
             **settings,
         )
-    return each_of(result, problem.columns.n_outputs, reached) if several else [result]
 
 
 def _coefficients(results: Sequence[Result]) -> Init:
     """Where these ended, as the start of all of them together."""
     if not results:
         return None
-    coef = np.column_stack([r.coef for r in results])
+    parts = [r.coef for r in results]
+    coef = sp.hstack(parts, format="csc") if sp.issparse(parts[0]) else np.column_stack(parts)
     return coef, np.concatenate([np.atleast_1d(r.intercept) for r in results])

@@ -21,8 +21,8 @@ from fastsum.prepare import Prepared, prepare
 from fastsum.problem import Problem
 from fastsum.result import Result, Status
 from fastsum.solvers._memory import Footprint
-from fastsum.solvers._minimize import check_settings, result_of, seed_of, solve
-from fastsum.solvers._one_pass import solve_together
+from fastsum.solvers._minimize import check_settings, result_of, seed_of
+from fastsum.solvers._one_pass import quietly, solve_together
 from fastsum.solvers._path import PenaltyPath, kinks
 from fastsum.solvers._placement import placed_together
 from fastsum.solvers._progress import Progress
@@ -115,7 +115,7 @@ def solve_many(
             for ids in paths:
                 init: Init = None
                 for i in ids:
-                    results[i] = _alone(problems[i], kind.name, init, seed, settings)
+                    results[i] = quietly(problems[i], kind.name, init, seed, settings)
                     init = results[i].coef, results[i].intercept
                     bar.update()
     ordered = [results[i] for i in range(len(problems))]
@@ -213,25 +213,6 @@ class _SideBySide:
 
     def _stop(self, progress: Progress) -> bool:
         return self._stopped
-
-
-def _alone(
-    problem: Problem, solver: str, init: Init, seed: int, settings: dict[str, Any]
-) -> Result:
-    """One fit of a named solver."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # one for all comes at the end
-        return solve(
-            problem,
-            solver,
-            step_size=None,
-            sampling="auto",
-            init=init,
-            random_state=seed,
-            verbose=0,
-            keep_state=False,
-            **settings,
-        )
 
 
 def _paths(problems: Sequence[Problem]) -> list[Ids]:
