@@ -1,4 +1,4 @@
-"""X -> Rows: the only module that looks inside numpy and scipy containers.
+"""X -> Rows: with containers.py the only module that looks inside numpy and scipy containers.
 
 Rows is a sequence of row blocks; a matrix in memory is one block. The storages are dense
 (row-major), CSR, and CSR of ones (no values array). Inside, column ids are int32 and row pointers
@@ -19,14 +19,16 @@ import scipy.sparse as sp
 from sklearn.utils import check_array
 
 from fastsum._core import _kernels, _phases
+from fastsum.containers import dense_block, sparse_block
 from fastsum.device import DeviceRows, as_device_rows, is_on_device
 from fastsum.files import checksum
 from fastsum.row_source import RowSource
-from fastsum.sparse_structure import check_sparse_structure, columns_differ
+from fastsum.sparse_structure import check_sparse_structure
 from fastsum.threads import blas_threads
 from fastsum.wide import gathered, spread
 
 FloatArray = npt.NDArray[np.float64]
+FEW_USED = 32  # columns for each in use: these alone are read, a cache line for each
 PART_VALUES = 1 << 18  # of rows that BLAS sees at a time
 CACHED_COLUMNS = 1 << 15  # whose float64 weights are within the second cache level
 MAX_COLUMNS = np.iinfo(np.int32).max
@@ -128,8 +130,20 @@ class Rows:
                 for start, X in self._dense_parts(np.dtype(np.float64), W.shape[1]):
                     np.add((transposed @ X.T).T, b, out=out[start : start + len(X)])
             return out
+        if not self.sparse and FEW_USED * np.count_nonzero(W[:-1]) < self.n_cols:
+            return self._margins_of_few(W, out)
         for start, block in self.in_turn():
             _kernels.margins(block, W, W.shape[1], out, start, n_threads)
+        return out
+
+    def _margins_of_few(self, W: npt.NDArray[Any], out: FloatArray) -> FloatArray:
+        """`margins` of dense rows for W (d + 1, 1) with few columns in use."""
+        used = np.flatnonzero(W[:-1, 0])
+        w = W[used, 0].astype(np.float64)
+        for start, block in self.in_turn():
+            assert block.values is not None
+            A = np.take(block.values, used, axis=1)
+            np.add(A @ w, W[-1, 0], out=out[start : start + len(A), 0])
         return out
 
     def transposed(
@@ -344,57 +358,6 @@ def as_rows(X: Any, *, validated: bool = False) -> Rows:
             f"X has {X.shape[1]:,} columns; column ids are int32, so at most {MAX_COLUMNS:,} are "
             "supported: hash them to fewer, or make a store, where only columns in use count"
         )
-    return _sparse_rows(X) if sp.issparse(X) else _dense_rows(X)
-
-
-def _dense_rows(X: npt.NDArray[Any]) -> Rows:
+    block, copied = sparse_block(X) if sp.issparse(X) else dense_block(X)
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-    copied = []
-    if X.dtype != dtype:
-        copied.append(f"{X.dtype} to {dtype}")
-    row_stride, item_stride = X.strides
-    whole_rows = item_stride == dtype.itemsize and row_stride % dtype.itemsize == 0
-    if copied or not whole_rows or row_stride < X.shape[1] * dtype.itemsize:
-        if not X.flags.c_contiguous:
-            copied.append("to row-major")
-        X = np.ascontiguousarray(X, dtype=dtype)
-    (n, d), stride = X.shape, X.strides[0] // dtype.itemsize
-    block = _kernels.Block("dense", n, d, dtype.itemsize == 8, values=X, stride=stride)
-    return Rows((block,), dtype, copied=", ".join(copied))
-
-
-def _sparse_rows(X: Any) -> Rows:
-    copied = []
-    if X.format != "csr":
-        copied.append(f"{X.format} to csr")
-        X = X.tocsr()
-        check_sparse_structure(X)
-    dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-    indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
-    indices, values = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.data)
-    if not columns_differ(indptr, indices, X.shape[1]):
-        X = X.copy()  # the user's matrix stays as it is
-        X.has_canonical_format = False
-        X.sum_duplicates()
-        copied.append("sorted, duplicates summed")
-        indptr, indices, values = X.indptr.astype(np.int64), X.indices, X.data
-        if not np.isfinite(values).all():
-            raise ValueError("the sum of duplicate entries of X overflows; scale the column")
-    nnz = int(indptr[-1])
-    if indices.dtype != np.int32:
-        copied.append("column ids to int32")
-        indices = indices.astype(np.int32)
-    ones = bool((values[:nnz] == 1).all())
-    if not ones and values.dtype != dtype:
-        copied.append(f"{values.dtype} to {dtype}")
-        values = values.astype(dtype)
-    block = _kernels.Block(
-        "ones" if ones else "csr",
-        X.shape[0],
-        X.shape[1],
-        dtype.itemsize == 8,
-        values=None if ones else values,
-        indices=indices,
-        indptr=indptr,
-    )
     return Rows((block,), dtype, copied=", ".join(copied))

@@ -282,7 +282,6 @@ MAX_FILE, MAX_FUNCTION = 400, 60
 LONG_FILES: dict[str, str] = {
     "fastsum/certificate.py": "all that makes a gap, in the order of its proof",
     "fastsum/losses.py": "every loss, side by side",
-    "fastsum/solvers/phases/working_set.py": "sets, screening and both losses share one state",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 

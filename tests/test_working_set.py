@@ -13,6 +13,7 @@ from fastsum._core import _working_set
 from fastsum.certificate import Certifier
 from fastsum.data import as_rows
 from fastsum.losses import LOSSES
+from fastsum.solvers.phases import _local_model
 from fastsum.solvers.phases import working_set as module
 from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._quadratic import minimise_on_gram
@@ -334,6 +335,7 @@ def least_objective(X, y, loss, alpha, l1_ratio, s, fit_intercept):
 def test_phase_finds_the_optimum(loss, l1_ratio, storage, on_columns, monkeypatch):
     """Weights, some of them 0, and working sets that start with three columns."""
     monkeypatch.setattr(module, "LEAST", 3)
+    monkeypatch.setattr(module, "LEAST_DENSE", 1)
     monkeypatch.setattr(module, "SCREEN_FROM", 1)
     if on_columns:
         monkeypatch.setattr(WorkingSet, "fits", lambda self, p: False)
@@ -368,6 +370,7 @@ def test_float32_and_blocks_of_rows_end_at_the_same_optimum(storage, n_threads):
 @pytest.mark.parametrize(("loss", "layout"), [("squared", "multi"), ("logistic", "one_vs_rest")])
 def test_problems_side_by_side_are_those_alone(loss, layout, storage, monkeypatch):
     monkeypatch.setattr(module, "LEAST", 4)
+    monkeypatch.setattr(module, "LEAST_DENSE", 1)
     from fastsum.columns import Columns
 
     rng = np.random.default_rng(2)
@@ -415,6 +418,7 @@ def test_screening_keeps_the_support(loss, l1_ratio, storage, monkeypatch):
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 def test_working_sets_stay_small(loss, storage, monkeypatch):
     monkeypatch.setattr(module, "LEAST", 8)
+    monkeypatch.setattr(module, "LEAST_DENSE", 1)
     rng = np.random.default_rng(7)
     X = random_matrix(rng, 80, 400, storage)
     y = random_labels(rng, X, loss, "single")
@@ -501,7 +505,7 @@ def test_a_set_that_outgrows_its_gram_matrix_leaves_the_sample_of_rows(monkeypat
     """A Gram matrix of every k-th row is followed by one without storage, of all rows."""
     settings = {"LONG": 0, "SAMPLE": 100, "SAMPLE_OF_COLUMN": 1, "MANY": 20, "LEAST": 16}
     for name, value in settings.items():
-        monkeypatch.setattr(module, name, value)
+        monkeypatch.setattr(module if name == "LEAST" else _local_model, name, value)
     rng = np.random.default_rng(0)
     X = sp.random_array((1000, 300), density=0.2, rng=rng, format="csr")
     y = np.where(X @ rng.standard_normal(300) + 0.3 * rng.standard_normal(1000) > 0, 1, 0)

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from fastsum.data import Rows
 from fastsum.solvers.phases._phase import FloatArray
-from fastsum.solvers.phases._submatrix import Submatrix, sparse_gram
+from fastsum.solvers.phases._submatrix import Submatrix, scaled_columns, sparse_gram
+from fastsum.threads import blas_threads
 
 Ids = npt.NDArray[np.int64]
 
@@ -24,6 +25,7 @@ class Gram:
         self.ids: Ids = np.empty(0, dtype=np.int64)
         self.H: FloatArray = np.empty((0, 0))
         self.mean: FloatArray = np.empty(0)
+        self._parts: list[FloatArray] = []  # sqrt(weight) A of dense rows, as it grew
 
     def grow(self, A: Submatrix, ids: Ids) -> None:
         """Takes in the columns `ids` of A, of which the first are held already."""
@@ -34,10 +36,22 @@ class Gram:
         A.gram(self.weight, H, old, self.mean if self.centred else None)
 
     def add(self, rows: Rows, ids: Ids, mean: FloatArray, n_threads: int) -> None:
-        """The same for a few new columns of sparse rows, without a copy of those held."""
+        """The same for new columns of X, without reading those held again."""
         self.mean = mean
         H, old = self._room(ids)
-        sparse_gram(rows, ids, self.weight, H, old, mean if self.centred else None, n_threads)
+        centre = mean if self.centred else None
+        if rows.sparse:
+            sparse_gram(rows, ids, self.weight, H, old, centre, n_threads)
+            return
+        new = scaled_columns(rows, ids[old:], self.weight, None if centre is None else centre[old:])
+        self._parts.append(new)
+        start = 0
+        with blas_threads(n_threads, new.size):
+            for part in self._parts:
+                end = start + part.shape[1]
+                np.matmul(new.T, part, out=H[old:, start:end])
+                start = end
+        H[:old, old:] = H[old:, :old].T
 
     def _room(self, ids: Ids) -> tuple[FloatArray, int]:
         """A matrix for `ids` that holds what is known, and of how many columns that is."""

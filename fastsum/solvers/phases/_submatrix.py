@@ -134,6 +134,17 @@ def sparse_gram(
         H[:first, first:] = H[first:, :first].T
 
 
+def scaled_columns(rows: Rows, ids: Ids, weight: FloatArray, mean: FloatArray | None) -> FloatArray:
+    """diag(sqrt(weight)) (A - 1 m') of the columns `ids` of dense rows, m their `mean` or 0."""
+    A = np.empty((rows.n_rows, len(ids)))
+    for start, block in rows.in_turn():
+        A[start : start + block.n_rows] = np.take(values_of(block), ids, axis=1)
+    if mean is not None:
+        A -= mean
+    A *= np.sqrt(weight)[:, None]
+    return A
+
+
 def _places(rows: Rows, ids: Ids) -> npt.NDArray[np.int32]:
     """The place of each column of X among `ids`, -1 if it is none of them, (d,)."""
     place = np.full(rows.n_cols, -1, dtype=np.int32)

@@ -19,7 +19,6 @@ holds at 0 is no violator, and bounds alone, without an l1 part, are served as w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,57 +26,34 @@ import numpy.typing as npt
 
 from fastsum.certificate import Certificate, Certifier
 from fastsum.problem import Problem
-from fastsum.solvers.phases._face import ImplicitQuadratic
 from fastsum.solvers.phases._gram import Gram
+from fastsum.solvers.phases._local_model import RADIUS, LocalModel, State
 from fastsum.solvers.phases._phase import FloatArray, Phase, Weights
-from fastsum.solvers.phases._quadratic import Strengths, minimise_on_gram, quadratic_gap
+from fastsum.solvers.phases._quadratic import minimise_on_gram, quadratic_gap
 from fastsum.solvers.phases._separate import SeparateLoss
 from fastsum.solvers.phases._submatrix import Submatrix
 
 Ids = npt.NDArray[np.int64]
-LEAST = 512  # columns of a first working set; an eighth of that if they are dense
-GROWTH = 4  # times the support: columns of the next; half of that if they are dense
+LEAST, LEAST_DENSE = 512, 128  # columns of a first working set
+GROWTH = 4  # times the support: columns of the next; half of that from LARGE on if they are dense
+LARGE = 256
 NEAR = 0.95  # of l1: a column with such a gradient may still violate it soon
 PATH = 0.2  # of the largest gradient: l1 of the next subproblem on the path
 SHARE = 0.1  # of what was gained: the accuracy of a subproblem that leaves violators out
-# Of the gap, asked of a subproblem that holds all violators; of one on a stored Gram matrix, where
-# sweeps are cheap beside a round.
-REDUCTION, REDUCTION_ON_GRAM = 1e-3, 1e-4
+# Of the gap, asked of a subproblem that holds all violators; of one on a stored Gram matrix.
+REDUCTION, REDUCTION_ON_GRAM = 1e-3, 1e-2
 LOOSE = 0.3  # the same for the squared loss on dense data
 SMALL, EXACT = 128, 1e-9  # columns of a set whose subproblem is solved to this part of the gap
 FORCING = 0.1  # of the gap at a Newton step: the accuracy of its model
-RADIUS, WARM_RADIUS = 4.0, 256.0  # margins a first step may move a row by, from 0 and elsewhere
-# Sweeps over few rows cost less than a Gram matrix made anew at each step: dense rows fewer than
-# columns, unless these are few; sparse rows of many values, and not many rows a column.
-FEW, LONG, MANY = 512, 32, 10
-CHEAP = 1 << 23  # products of a Gram matrix of dense columns: it is made anew at each Newton step
+WARM_RADIUS = 256.0  # margins a first step from elsewhere than 0 may move a row by
 GRAM_BYTES = 1 << 26  # a Gram matrix may take this or as much as X
 NEWTON_STEPS = 10
-SCREEN_FROM = 3  # calls
+COLUMN_COST = 4  # of a stored value of a short column, in entries of a Gram matrix
+SCREEN_FROM = 6  # calls: it reads X once more
 # Of the gap wanted: accuracy of a subproblem that needs no more; and on a path of penalties, where
 # steps are small and a set is solved nearly exactly at no cost.
 PART, PART_ON_PATH = 0.3, 3e-3
 SHORTEST = 1e-8  # step of a line search
-DRIFT, DRIFT_OF_SAMPLE = 0.5, 0.1  # of the weights of a Hessian used again: few rows are cheap
-# Rows of the first Hessians: this many, as many a column, a share of all; then times DENSER.
-SAMPLE, SAMPLE_OF_COLUMN, SAMPLE_SHARE, DENSER = 1 << 13, 40, 1 / 16, 4
-
-
-@dataclass
-class _State:
-    """What a problem keeps from one call to the next."""
-
-    ids: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    alive: Ids | None = None  # columns not proven zero; None for all
-    columns: Submatrix | None = None  # those of ids
-    sample: Submatrix | None = None  # every stride-th row of these
-    gram: Gram | None = None  # of these, for other losses than the squared
-    radius: float = RADIUS  # grows while full steps are taken
-    tighter: float = 1.0  # than the accuracy asked for, since that gained nothing
-    calls: int = 0
-    on_path: bool = False  # to the l1 asked for, from larger ones
-    path: float = np.inf  # the last of these
-    screened: float = np.inf  # gap of the last screening
 
 
 class WorkingSet(Phase):
@@ -89,13 +65,14 @@ class WorkingSet(Phase):
         super().__init__(problem, certifier, n_threads)
         dense = not problem.rows.sparse
         self._states = [
-            _State(on_path=dense and problem.rows.n_cols > SMALL and problem.penalty.own is None)
+            State(on_path=dense and problem.rows.n_cols > SMALL and problem.penalty.own is None)
             for _ in range(problem.columns.n_problems)
         ]
         self._part = PART
         self._losses: dict[int, SeparateLoss] = {}
         self._deviation: FloatArray | None = None
         self._mean: FloatArray | None = None
+        self._lengths: FloatArray | None = None
         s = problem.sample_weight
         n, S = problem.rows.n_rows, problem.total_weight
         self.weight = np.full(n, 1.0 / S) if s is None else s / S
@@ -140,7 +117,7 @@ class WorkingSet(Phase):
         if state.on_path:
             l1 = state.path
         complete = self._grow(state, score, W[:-1, b], l1) and not state.on_path
-        on_gram = self.problem.loss.name == "squared" and self.fits(len(state.ids))
+        on_gram = self.problem.loss.name == "squared" and self._sweeps_on_gram(state.ids)
         reduction = REDUCTION_ON_GRAM if on_gram else REDUCTION
         accuracy = state.tighter * max(self._part * target, reduction * gap) if complete else 0.0
         if complete and on_gram and len(state.ids) <= SMALL:
@@ -185,7 +162,7 @@ class WorkingSet(Phase):
         score: FloatArray = np.where(moves, np.maximum(excess + l1, 0.0), 0.0)
         return score
 
-    def _grow(self, state: _State, score: FloatArray, w: npt.NDArray[Any], l1: float) -> bool:
+    def _grow(self, state: State, score: FloatArray, w: npt.NDArray[Any], l1: float) -> bool:
         """Adds the support and the worst violators to the working set; whether none is left out."""
         support = np.flatnonzero(w)
         inside = np.zeros(len(w), dtype=bool)
@@ -194,8 +171,10 @@ class WorkingSet(Phase):
         inside[new] = True
         held = len(state.ids) + len(new)
         sparse = self.problem.rows.sparse
-        least, growth = (LEAST, GROWTH) if sparse else (-(-LEAST // 8), GROWTH // 2)
-        grown = max(len(support), least // 2) if state.on_path else held // 2
+        least, growth = (LEAST, GROWTH) if sparse else (LEAST_DENSE, GROWTH)
+        if not sparse and len(support) > LARGE:
+            growth //= 2
+        grown = max((growth - 1) * len(support), least // 2) if state.on_path else held // 2
         room = max(least - held, growth * len(support) - held, grown)
         near = NEAR * l1 if len(w) > least else 0.0  # few columns: all of them, without a copy
         if state.alive is None:
@@ -212,7 +191,7 @@ class WorkingSet(Phase):
             state.columns = state.sample = None
         return complete
 
-    def _screen(self, state: _State, score: FloatArray, b: int, gap: float) -> None:
+    def _screen(self, state: State, score: FloatArray, b: int, gap: float) -> None:
         """Drops columns that are zero in every minimiser."""
         state.calls += 1
         known = self.problem.loss.smooth and gap < 0.25 * state.screened
@@ -262,10 +241,21 @@ class WorkingSet(Phase):
         held = rows.nnz * (4 if rows.storage == "ones" else rows.dtype.itemsize)
         return 8 * p * p <= max(GRAM_BYTES, held)
 
+    def _sweeps_on_gram(self, ids: Ids) -> bool:
+        """Whether sweeps cost less on a Gram matrix of `ids` than on these columns themselves."""
+        p, rows = len(ids), self.problem.rows
+        if not self.fits(p):
+            return False
+        if not rows.sparse or p <= LEAST:
+            return True
+        if self._lengths is None:
+            self._lengths = rows.column_mass(np.ones(rows.n_rows))
+        return p * p <= COLUMN_COST * self._lengths[ids].sum()
+
     # ---- the squared loss
 
     def _squared(
-        self, b: int, state: _State, x: FloatArray, q: FloatArray, l1: float, accuracy: float
+        self, b: int, state: State, x: FloatArray, q: FloatArray, l1: float, accuracy: float
     ) -> float:
         """Moves x to the minimiser on the working set; the change of the intercept."""
         penalty, u = self.problem.penalty, self.certifier.derivatives[:, b]
@@ -273,7 +263,7 @@ class WorkingSet(Phase):
         new = np.setdiff1d(state.ids, gram.ids, assume_unique=True)
         if len(new):
             union = np.concatenate([gram.ids, new])
-            if self.problem.rows.sparse and len(gram.ids):
+            if len(gram.ids) or not self.problem.rows.sparse:
                 gram.add(self.problem.rows, union, self._means()[union], self.n_threads)
             else:
                 gram.grow(Submatrix(self.problem.rows, union, self.n_threads), union)
@@ -296,7 +286,7 @@ class WorkingSet(Phase):
         return self._losses[b]
 
     def _newton(
-        self, b: int, state: _State, x: FloatArray, intercept: float, l1: float, accuracy: float
+        self, b: int, state: State, x: FloatArray, intercept: float, l1: float, accuracy: float
     ) -> tuple[float, float]:
         """Moves x by prox-Newton steps on the working set; the intercept and the passes made.
 
@@ -304,7 +294,7 @@ class WorkingSet(Phase):
         """
         if state.columns is None:
             state.columns = Submatrix(self.problem.rows, state.ids, self.n_threads)
-        A, local = state.columns, _Local(self, b, state, l1)
+        A, local = state.columns, LocalModel(self, b, state, l1)
         z = A.margins(x, intercept)
         value, gained, fresh, last = local.evaluate(z, x), 0.0, False, np.inf
         for steps in range(NEWTON_STEPS):  # noqa: B007
@@ -339,95 +329,3 @@ class WorkingSet(Phase):
             last = -predicted
         # a step reads the copy for the gradient, the Hessian and the margins
         return intercept, 1.0 + 3.0 * steps * A.rows.nnz / max(1, self.problem.rows.nnz)
-
-
-class _Local:
-    """The objective of one problem on its working set, and quadratic models of it."""
-
-    def __init__(self, phase: WorkingSet, b: int, state: _State, l1: float):
-        problem = phase.problem
-        assert state.columns is not None
-        self.A, self.state, self.n_threads = state.columns, state, phase.n_threads
-        self.weight, self.loss, self.free = phase.weight, phase.loss(b), problem.fit_intercept
-        self.l1, self.l2 = l1, float(problem.penalty.l2[b])
-        self.own = phase.own(state.ids)
-        self.penalty = Strengths(self.l1, self.l2, self.own)
-        n, p = problem.rows.n_rows, len(state.ids)
-        dense, self.stride = not problem.rows.sparse, 1
-        if dense:
-            self.stored = n >= p or p <= FEW
-        else:
-            self.stored = n >= MANY * p or self.A.rows.nnz <= LONG * n
-        self.stored &= phase.fits(p)
-        self.cheap = dense and n * p * p < CHEAP
-        if self.stored:
-            self.stride = max(1, int(n / max(SAMPLE, SAMPLE_OF_COLUMN * p, SAMPLE_SHARE * n)))
-
-    def evaluate(self, z: FloatArray, x: FloatArray) -> float:
-        """F at margins z (n,) and coefficients x; keeps the derivatives."""
-        return self.loss.value(z) + self.penalty.value(x)
-
-    def gap(self, z: FloatArray, x: FloatArray) -> float:
-        """The duality gap at x of the quadratic model at margins z."""
-        u, h = self.loss.u, self.loss.curvature(z, self.state.radius)
-        self.g = self.A.transposed(u * self.weight)
-        np.divide(u * u, h, out=u, where=h > 0)  # evaluate fills u again
-        self.size, self.h = float(self.weight @ u), h
-        h *= self.weight
-        diagonal = None if self.own is None else self.A.squares(h)
-        return quadratic_gap(x, self.g, self.l1, self.l2, self.size, self.own, diagonal)
-
-    def model(self, fresh: bool) -> None:
-        """Takes the Hessian of this model, or an older one unless `fresh`."""
-        h, gram = self.h, self.state.gram
-        if gram is not None and gram.stride > 1 and not self.stored:
-            gram = None  # a sample of the rows serves stored matrices only
-        stride = self.stride if gram is None else gram.stride
-        if fresh:
-            stride = stride // DENSER if stride >= 2 * DENSER else 1
-        part = h if stride == 1 else stride * h[::stride]
-        drift = DRIFT if self.stored and not self.cheap else 0.0
-        drift = DRIFT_OF_SAMPLE if stride > 1 else drift
-        if gram is None or fresh or np.abs(part - gram.weight).sum() > drift * gram.total:
-            gram = self.state.gram = Gram(part, self.free and float(part.sum()) > 0, stride)
-        self.fresh = gram.weight is h
-        self.gram = gram
-        if self.stored:
-            gram.grow(self._rows_of(gram), self.state.ids)
-        elif gram.centred:
-            gram.mean = self.A.transposed(gram.weight) / gram.total
-
-    def _rows_of(self, gram: Gram) -> Submatrix:
-        """The rows a Gram matrix is made of."""
-        if gram.stride == 1:
-            return self.A
-        sample = self.state.sample
-        if sample is None or sample.rows.n_rows != len(gram.weight):
-            part = self.A.rows.every(gram.stride)
-            sample = self.state.sample = Submatrix(part, np.arange(part.n_cols), self.n_threads)
-        return sample
-
-    def step(self, x: FloatArray, accuracy: float) -> tuple[FloatArray, float]:
-        """The minimiser of the model, and the step of the intercept."""
-        gram, q, x_new = self.gram, self.g.copy(), x.copy()
-        size = self.size
-        if gram.centred:
-            q -= gram.mean * self.loss.slope
-            size -= self.loss.slope**2 / gram.total
-        if self.stored:
-            n = len(self.weight)
-            minimise_on_gram(gram.H, q, x_new, self.l1, self.l2, size, accuracy, n, self.own)
-        else:
-            mean = gram.mean if gram.centred else None
-            model = ImplicitQuadratic(self.A, gram.weight, mean, self.l1, self.l2, self.own)
-            model.minimise(q, x_new, size, accuracy)
-        self.shift = 0.0
-        if gram.centred:
-            self.shift = float(-self.loss.slope / gram.total - gram.mean @ (x_new - x))
-        return x_new, self.shift
-
-    def predicted(self, x: FloatArray, x_new: FloatArray, z_step: FloatArray) -> float:
-        """What the model says F gains from x to x_new, negative."""
-        linear = float(self.g @ (x_new - x)) + self.loss.slope * self.shift
-        quadratic = 0.5 * float(np.einsum("i,i,i", self.h, z_step, z_step))
-        return linear + quadratic + self.penalty.value(x_new) - self.penalty.value(x)
