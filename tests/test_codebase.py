@@ -37,8 +37,8 @@ LAYERS = [
     {"problem", "problem_parts", "certificate", "margin_size", "free_columns", "passes"}
     | {"sampling", "null_model", "beside"},
     {"losses", "penalties", "columns", "data", "store", "result", "datasets"}
-    | {"intercept", "line_search", "sparse_structure"},
-    {"row_source", "device", "wide"},
+    | {"intercept", "line_search"},
+    {"row_source", "device", "wide", "containers", "sparse_structure"},
     {"threads", "files", "backend"},
     {"_core"},
 ]
@@ -50,10 +50,10 @@ LEVEL["__main__"] = LEVEL["fastsum"]  # python -m fastsum
 SIBLINGS = {
     "beside": {"problem"},  # of which it makes one
     "cli": {"jobs", "plot", "datasets", "linear_model", "_versions", "fastsum"},  # a user of all
+    "containers": {"sparse_structure"},  # what it checks before it reads
     "certificate": {"problem", "margin_size", "free_columns", "passes"},  # what is certified
     "free_columns": {"problem"},  # whose columns they are
     "distributed": {"linear_model"},  # whose estimators it gives other rows
-    "data": {"sparse_structure"},  # what it checks before it reads
     "intercept": {"line_search"},  # of each output
     "model_selection": {"linear_model"},  # whose fits it makes together
     "null_model": {"problem", "certificate"},  # which it certifies

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from problems import split_rows
 
 import fastsum
 from fastsum.data import as_rows
@@ -13,6 +14,18 @@ DENSE = np.round(RNG.standard_normal(SHAPE) * 8) / 8 + 1 / 16  # no zeros, exact
 SPARSE = np.where(RNG.random(SHAPE) < 0.4, DENSE, 0.0)
 SPARSE[4], SPARSE[:, 2] = 0.0, 0.0  # an empty row, an empty column
 ONES = (SPARSE != 0).astype(float)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_margins_of_dense_rows_with_few_columns_in_use(dtype, blocks):
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((30, 200)).astype(dtype)
+    W = np.zeros((201, 1))
+    W[[3, 100, 199, 200], 0] = rng.standard_normal(4)
+    rows = split_rows(X, blocks)
+    z = rows.margins(W, 2, np.full((30, 1), np.nan))
+    np.testing.assert_allclose(z[:, 0], X.astype(float) @ W[:-1, 0] + W[-1, 0], rtol=1e-14)
 
 
 def csr(matrix=SPARSE, container=sp.csr_array, index=np.int32, pointer=np.int32, dtype=float):
