@@ -10,6 +10,7 @@ from numbers import Real
 from fastsum.data import Rows
 from fastsum.problem import Problem
 from fastsum.solvers.phases._preconditioner import APPLIED, MOST_COLUMNS
+from fastsum.solvers.phases.working_set import GRAM_BYTES, GROWTH
 
 SHARE = 0.25  # of the machine's memory: the budget where none is given
 # Arrays of a fit in flight, of n K and of (d + 1) K float64: most of those of Newton steps.
@@ -38,6 +39,9 @@ class Footprint:
             block = min(block, int(APPLIED * rows.nnz))
         wide = (rows.n_cols + 1) * K * 8
         in_flight = PER_ROW * rows.n_rows * K * 8 + PER_WEIGHT * wide + BLOCKS * 8 * block
+        if any(p.l1.any() or p.penalty.bounded for p in problems):
+            most = min(rows.n_cols, GROWTH * rows.n_rows)
+            in_flight += 2 * min(8 * most * most, max(GRAM_BYTES, data))  # two while it grows
         # a path keeps its points, and those of the one before
         return cls(data, len(problems) * weights, DATA * data + in_flight + 2 * longest * weights)
 

@@ -22,7 +22,7 @@ from fastsum.solvers.phases._submatrix import Submatrix
 FloatArray = npt.NDArray[np.float64]
 ROUNDS = 6  # of sweeps and one face
 SWEEPS, SETTLED = 4, 0.02  # sweeps; of all gained, for one more full sweep
-PRODUCTS = 25  # of a face
+PRODUCTS = 8  # of a face
 RESIDUAL = 0.1  # of the first, in the norm of the preconditioner
 ENOUGH = 0.05  # of all gained: a round of less is the last
 HALVINGS = 4

@@ -138,7 +138,11 @@ def scaled_columns(rows: Rows, ids: Ids, weight: FloatArray, mean: FloatArray | 
     """diag(sqrt(weight)) (A - 1 m') of the columns `ids` of dense rows, m their `mean` or 0."""
     A = np.empty((rows.n_rows, len(ids)))
     for start, block in rows.in_turn():
-        A[start : start + block.n_rows] = np.take(values_of(block), ids, axis=1)
+        out = A[start : start + block.n_rows]
+        if rows.dtype == A.dtype:
+            np.take(values_of(block), ids, axis=1, out=out, mode="clip")  # "raise" makes a copy
+        else:
+            out[:] = np.take(values_of(block), ids, axis=1)
     if mean is not None:
         A -= mean
     A *= np.sqrt(weight)[:, None]
