@@ -12,6 +12,7 @@ from grid_search_cases import (
     assert_same,
     searches,
 )
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import (
@@ -22,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastsum
+from fastsum import LogisticRegression
 from fastsum.linear_model import _many
 from fastsum.model_selection import FastGridSearchCV
 
@@ -143,3 +145,18 @@ def test_margins_are_found_together(values, monkeypatch):
     assert not any("_known_margins" in vars(model) for model in models)
     with _many.shared_margins(models, X[:, :3]), pytest.raises(ValueError, match="3 features"):
         models[0].decision_function(X[:, :3])
+
+
+@pytest.mark.parametrize("pipe", [False, True])
+def test_a_budget_of_memory_is_shown_and_kept(pipe, capsys):
+    rng = np.random.default_rng(4)
+    X, y = rng.standard_normal((300, 20)), rng.integers(0, 2, 300)
+    model = make_pipeline(StandardScaler(), LogisticRegression()) if pipe else LogisticRegression()
+    grid = {f"{'logisticregression__' * pipe}C": [0.1, 1.0, 10.0]}
+    fits = FastGridSearchCV(model, grid, cv=3, verbose=1, memory_budget=1e8).fit(X, y)
+    assert "at most about" in capsys.readouterr().err
+    assert clone(fits).memory_budget == 1e8
+    with pytest.raises(MemoryError, match=r"memory_budget is .* raise it, or solve fewer"):
+        FastGridSearchCV(model, grid, cv=3, memory_budget=1e3).fit(X, y)
+    with pytest.raises(ValueError, match="'memory_budget' parameter of FastGridSearchCV"):
+        FastGridSearchCV(model, grid, memory_budget=0.0).fit(X, y)

@@ -213,3 +213,12 @@ def test_errors():
         fastsum.path(X, np.ones(len(X)), loss="logistic")
     with pytest.raises(ValueError, match=r"loss_param=2\.0 has no meaning"):
         fastsum.alpha_max(X, TARGET, loss_param=2.0)
+
+
+def test_a_path_keeps_to_its_budget_of_memory(capsys):
+    fastsum.path(X, TARGET, alphas=3, memory_budget=1e8, verbose=1)
+    assert "at most about" in capsys.readouterr().err
+    with pytest.raises(MemoryError, match="memory_budget"):
+        fastsum.path(X, TARGET, alphas=3, memory_budget=10.0)
+    with pytest.raises(ValueError, match="'memory_budget' parameter of path"):
+        fastsum.path(X, TARGET, alphas=3, memory_budget=-1.0)

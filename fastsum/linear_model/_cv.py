@@ -311,7 +311,7 @@ class CrossValidated:
         for fold in folds:
             part = base.with_weights(fold.weights)
             problems += [part.with_penalty(*e._strengths(part.total_weight)) for e in plain]
-        results = solved(self, problems, self.n_jobs)
+        results = solved(self, problems, self.n_jobs, memory_budget=self.memory_budget)
         known = ("classes_", "n_features_in_", "fit_intercept", "n_jobs")
         own = {name: value for name, value in vars(self).items() if name in known}
         models = [copy.copy(estimator) for _ in folds for estimator in plain]

@@ -38,6 +38,8 @@ def fit_together(
     sample_weight: Any = None,
     offset: Any = None,
     n_jobs: int | None = None,
+    verbose: int = 0,
+    memory_budget: float | None = None,
 ) -> list[bool]:
     """Fits estimator i on the rows ``trains[i]`` of X and y, as its own `fit` on them would.
 
@@ -52,13 +54,23 @@ def fit_together(
         All rows.
     n_jobs : int, default=None
         Threads of estimators whose own `n_jobs` is None.
+    verbose : int, default=0
+        1 shows the memory that fits take and their progress, as `verbose` of the estimators does.
+    memory_budget : float, default=None
+        Bytes that the fits may take, as in `solve_many`.
 
     Returns
     -------
     list of bool
         False for an estimator that is left unfitted and needs a fit of its own: its settings or its
         part of the data make another problem, or one that fails.
+
+    Raises
+    ------
+    MemoryError
+        If the budget was given and is too small.
     """
+    how = {"n_jobs": n_jobs, "verbose": verbose, "memory_budget": memory_budget}
     groups: dict[str, list[int]] = {}
     for i, estimator in enumerate(estimators):
         if _is_valid(estimator):
@@ -69,8 +81,10 @@ def fit_together(
             continue
         try:
             done = _fit_group(
-                [(estimators[i], trains[i]) for i in members], X, y, sample_weight, offset, n_jobs
+                [(estimators[i], trains[i]) for i in members], X, y, sample_weight, offset, how
             )
+        except MemoryError:  # so would each fit, or take what is not there
+            raise
         except Exception:  # each fit shall fail, or not, by itself
             continue
         for i, good in zip(members, done, strict=True):
@@ -120,7 +134,7 @@ def _fit_group(
     y: Any,
     sample_weight: Any,
     offset: Any,
-    n_jobs: int | None,
+    how: dict[str, Any],
 ) -> list[bool]:
     head = clone(fits[0][0])
     rows, y, weights = head._check_data(X, y, sample_weight)
@@ -141,14 +155,20 @@ def _fit_group(
         penalty = problem.penalty
         keys.append((part, penalty.alpha.tobytes(), penalty.l1_ratio.tobytes()))
         problems.setdefault(keys[-1], problem)
-    results = dict(zip(problems, solved(head, list(problems.values()), n_jobs), strict=True))
+    results = dict(zip(problems, solved(head, list(problems.values()), **how), strict=True))
     for (estimator, _), key in zip(fits, keys, strict=True):
         if key is not None:
             estimator._accept(results[key], problems[key], y)
     return [key is not None for key in keys]
 
 
-def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Result]:
+def solved(
+    head: Any,
+    problems: list[Problem],
+    n_jobs: int | None,
+    verbose: int = 0,
+    memory_budget: float | None = None,
+) -> list[Result]:
     """The results of problems under the settings of an estimator."""
     results = solve_many(
         problems,
@@ -158,8 +178,8 @@ def solved(head: Any, problems: list[Problem], n_jobs: int | None) -> list[Resul
         n_jobs=n_jobs if head.n_jobs is None else head.n_jobs,
         device=head.device,
         random_state=head.random_state,
-        verbose=int(head.verbose),
-        memory_budget=getattr(head, "memory_budget", None),
+        verbose=max(verbose, int(head.verbose)),
+        memory_budget=memory_budget,
     )
     # Null models of the same rows are one model, though rounding may tell them apart.
     null: dict[int, Any] = {}

@@ -38,6 +38,7 @@ PATH_CONSTRAINTS: Constraints = {
     "eps": [Interval(Real, 0, 1, closed="neither")],
     "solver": [StrOptions(set(SOLVER_NAMES))],
     **{name: SHARED_CONSTRAINTS[name] for name in ("tol", "max_iter", "random_state", "verbose")},
+    "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
 }
 
 
@@ -161,6 +162,7 @@ def path(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    memory_budget: float | None = None,
 ) -> RegularizationPath:
     """Coefficients along a grid of strengths of the penalty, each with its own certificate.
 
@@ -196,7 +198,9 @@ def path(
     random_state : int, RandomState instance or None, default=None
         Seed of the order of the rows; None is a fixed seed.
     verbose : int, default=0
-        1 shows the progress.
+        1 shows what memory the path takes, about, and the progress.
+    memory_budget : float, default=None
+        Bytes that it may take, else it is refused; None is no limit.
 
     Returns
     -------
@@ -230,6 +234,7 @@ def path(
         n_jobs=n_jobs,
         random_state=random_state,
         verbose=int(verbose),
+        memory_budget=memory_budget,
     )
     columns, intercepts = [], []
     for result, one in zip(results, problems, strict=True):

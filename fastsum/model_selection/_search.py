@@ -12,13 +12,16 @@ import copy
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
@@ -64,6 +67,10 @@ class FastGridSearchCV(GridSearchCV):
         Score of a candidate that cannot be fitted.
     return_train_score : bool, default=False
         Whether to score the training rows as well.
+    memory_budget : float, default=None
+        Bytes that fits made together may take; it bounds how many are made at a time, and
+        `verbose=1` shows what they take. None is a quarter of the machine's memory. Fits that are
+        made one by one do not heed it.
 
     Attributes
     ----------
@@ -118,6 +125,40 @@ class FastGridSearchCV(GridSearchCV):
     >>> search.best_params_, round(float(search.best_score_), 2)
     ({'logisticregression__C': 1.0}, -0.08)
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **GridSearchCV._parameter_constraints,
+        "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        memory_budget: float | None = None,
+    ):
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.memory_budget = memory_budget
 
     def _run_search(
         self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None
@@ -193,10 +234,16 @@ class _Together:
             trains = [tasks[i][2]["train"] for i in members]
             data = [estimators[i] for i in members], trains, X, y, settings["fit_params"]
             jobs.append(data)
+        search, budget = self.search, self.search.memory_budget
+        shown = int(search.verbose > 0)
         if len(jobs) <= 1:  # its threads are the jobs of the search
-            results = [_fit_batch(*job, n_jobs=self.search.n_jobs) for job in jobs]
+            how = {"n_jobs": search.n_jobs, "verbose": shown, "memory_budget": budget}
+            results = [_fit_batch(*job, how) for job in jobs]
         else:
-            results = self.parallel(delayed(_fit_batch)(*job) for job in jobs)
+            if budget is not None:
+                budget /= min(len(jobs), effective_n_jobs(search.n_jobs))
+            how = {"n_jobs": None, "verbose": shown, "memory_budget": budget}
+            results = self.parallel(delayed(_fit_batch)(*job, how) for job in jobs)
         return {
             i: estimator
             for members, result in zip(shared, results, strict=True)
@@ -251,14 +298,14 @@ def _fit_batch(
     X: Any,
     y: Any,
     params: dict[str, Any] | None,
-    n_jobs: int | None = None,
+    how: dict[str, Any],
 ) -> list[Any]:
     """The estimators, fitted; None for those that need a fit of their own."""
     params = params or {}
     if isinstance(estimators[0], Pipeline):
-        done = _fit_pipelines(estimators, trains[0], X, y, params, n_jobs)
+        done = _fit_pipelines(estimators, trains[0], X, y, params, how)
     elif params.keys() <= PER_ROW:
-        done = _fit_rows(estimators, trains, X, y, params, n_jobs)
+        done = _fit_rows(estimators, trains, X, y, params, how)
     else:
         done = [False] * len(estimators)
     return [e if good else None for e, good in zip(estimators, done, strict=True)]
@@ -270,7 +317,7 @@ def _fit_rows(
     X: Any,
     y: Any,
     params: dict[str, Any],
-    n_jobs: int | None,
+    how: dict[str, Any],
 ) -> list[bool]:
     """Fits estimators on their folds, over the rows that some fold trains on."""
     n_rows = _num_samples(X)
@@ -281,11 +328,11 @@ def _fit_rows(
         params = _check_method_params(X, params=params, indices=used)
         X, y = _safe_split(estimators[0], X, y, used)
         ids = {key: np.searchsorted(used, train) for key, train in ids.items()}
-    return fit_together(estimators, [ids[id(t)] for t in trains], X, y, **params, n_jobs=n_jobs)
+    return fit_together(estimators, [ids[id(t)] for t in trains], X, y, **params, **how)
 
 
 def _fit_pipelines(
-    pipelines: list[Any], train: Any, X: Any, y: Any, params: dict[str, Any], n_jobs: int | None
+    pipelines: list[Any], train: Any, X: Any, y: Any, params: dict[str, Any], how: dict[str, Any]
 ) -> list[bool]:
     """Fits the transformers of the first pipeline, and the last steps of all on their output."""
     params = _check_method_params(X, params=params, indices=train)
@@ -298,7 +345,7 @@ def _fit_pipelines(
         return [False] * len(pipelines)
     rows = np.arange(_num_samples(X))
     last_steps = [pipeline.steps[-1][1] for pipeline in pipelines]
-    done = fit_together(last_steps, [rows] * len(pipelines), X, y, **params, n_jobs=n_jobs)
+    done = fit_together(last_steps, [rows] * len(pipelines), X, y, **params, **how)
     for pipeline, fitted in zip(pipelines, done, strict=True):
         if fitted:
             pipeline.steps = [*transformers, pipeline.steps[-1]]
