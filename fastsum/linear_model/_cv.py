@@ -239,6 +239,7 @@ class CrossValidated:
     n_jobs: int | None
     cv: Any
     selection_rule: str
+    memory_budget: float | None
     _parameter_constraints: ClassVar[Constraints]
     # The methods whose parameters are routed to the scorer.
     _scoring_methods: ClassVar[tuple[str, ...]] = ("fit",)
