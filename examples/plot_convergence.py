@@ -80,7 +80,7 @@ axes.set(
     title="l2 logistic regression on a9a, alpha = 1/n",
     xlabel="passes over the data",
     ylabel="suboptimality, relative to the null model",
-    ylim=(1e-10, 2),
+    ylim=(1e-9, 3),
 )
 axes.legend(frameon=False, fontsize="small")
 axes.grid(alpha=0.3)
