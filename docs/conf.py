@@ -91,10 +91,10 @@ def escape_plain_text(app, what, name, obj, options, lines):
     Runs after numpydoc, so that its sections are already reST.
     """
     for k, line in enumerate(lines):
+        # what scikit-learn's own docstrings refer to is in its documentation
+        line = lines[k] = re.sub(r":(?:term|ref):`~?([^`<]*?) *(?:<[^>]*>)?`", r"``\1``", line)
         if line.lstrip().startswith((">>>", "...", "..", ":")):
             continue
-        # what scikit-learn's own docstrings refer to is in its documentation
-        line = re.sub(r":(?:term|ref):`~?([^`<]*?) *(?:<[^>]*>)?`", r"``\1``", line)
         pieces = re.split(r"(`[^`]*`+)", line)  # literals stay
         pieces[::2] = [
             re.sub(r"(?<![\w\\])(\w*[A-Za-z0-9])_(?!\w)", r"\1\\_", part).replace("|", r"\|")

@@ -40,17 +40,17 @@ print(f"mean prediction {rate:.5f}, rate of the training rows {np.mean(y[train])
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure.suptitle("held-out rows")
 left.plot([0, 1], [0, 1], color="0.6", lw=0.9)
 for k, (name, p) in enumerate(PREDICTIONS.items()):
     observed, predicted = calibration_curve(y[held_out], p, n_bins=12, strategy="quantile")
     left.plot(predicted, observed, "o-", ms=4, label=name)
-    right.hist(p, bins=40, range=(0, 1), histtype="step", color=f"C{k}", label=name)
+    right.hist(p, bins=40, range=(0, 1), histtype="step", color=f"C{k}")
     loss, brier = log_loss(y[held_out], p), brier_score_loss(y[held_out], p)
     print(f"{name}: log loss {loss:.4f}, Brier score {brier:.4f}")
-left.set(xlabel="predicted probability", ylabel="observed share", title="held-out rows")
+left.set(xlabel="predicted probability", ylabel="observed share")
 left.legend(frameon=False, fontsize="small")
 right.set(xlabel="predicted probability", ylabel="rows", yscale="log")
-right.legend(frameon=False, fontsize="small")
 
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=110)

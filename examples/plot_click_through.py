@@ -42,11 +42,13 @@ print(f"certified gap {best.dual_gap_:.1e}, {np.count_nonzero(best.coef_):,} col
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 left.semilogx(alphas, losses, "o-", ms=4)
+left.margins(x=0.12, y=0.12)  # room for the numbers
 left.axhline(constant, color="0.5", lw=0.9, ls=":", label="the mean rate")
-for model, loss in zip(models, losses, strict=True):
+for model, loss in zip(models, losses, strict=True):  # below the curve: to its left, to its right
     text, at = f"{np.count_nonzero(model.coef_):,}", (model.alpha, loss)
-    left.annotate(text, at, xytext=(6, 5), textcoords="offset points", fontsize="x-small")
-left.set(xlabel="alpha", ylabel="log loss, held out", title="and the number of columns in use")
+    style = {"ha": "right" if model.alpha < best.alpha else "left", "fontsize": "x-small"}
+    left.annotate(text, at, xytext=(0, -11), textcoords="offset points", **style)
+left.set(xlabel="alpha", ylabel="log loss, held out", title="numbers: columns in use")
 left.legend(frameon=False)
 
 order = np.argsort(-best.decision_function(X_test))
@@ -54,6 +56,7 @@ caught = np.cumsum(y_test[order]) / np.sum(y_test)
 right.plot(np.linspace(0, 1, N_TEST), caught)
 right.plot([0, 1], [0, 1], color="0.5", lw=0.9, ls=":")
 right.set(xlabel="share of the impressions, best first", ylabel="share of the clicks")
+right.set_title(f"alpha = {best.alpha:.1e}")
 
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=110)

@@ -23,9 +23,9 @@ y = 2 * x + 1 + rng.standard_normal(300)
 outliers = rng.random(300) < 0.1
 y[outliers] += 100 * (x[outliers] > 0)
 
-figure, axes = plt.subplots(figsize=(7, 4))
+figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 axes.scatter(x, y, s=8, color="0.6", label="data")
-axes.plot(x, 2 * x + 1, color="black", linestyle="--", label="truth")
+axes.plot(x, 2 * x + 1, color="black", linestyle="--", label="truth", zorder=3)  # over the fits
 for loss, options in (("squared", {}), ("huber", {"loss_param": 1.35})):
     model = FiniteSumRegressor(loss, alpha=1e-4, tol=1e-8, random_state=0, **options)
     model.fit(x[:, None], y)
@@ -37,7 +37,6 @@ for loss, options in (("squared", {}), ("huber", {"loss_param": 1.35})):
 axes.set_xlabel("x")
 axes.set_ylabel("y")
 axes.legend()
-figure.tight_layout()
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=110)
 else:

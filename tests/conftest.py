@@ -1,5 +1,6 @@
 """Shared set-up of the tests."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def pytest_collection_finish():
+    """Millions of objects of the items live to the end: no collection shall walk them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

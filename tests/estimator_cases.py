@@ -85,10 +85,6 @@ VARIANTS = [
 ]
 
 
-def variant_id(value):
-    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
-
-
 def labels(name, *, several=True):
     """Labels for an estimator: three classes for classifiers if several, two targets if it can."""
     if is_classifier(name):

@@ -9,6 +9,7 @@ import pytest
 import sklearn
 import sklearn.linear_model
 from cv_cases import EXACT, FORMS, classification, each_form, weights_of
+from in_turn import in_turn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
@@ -42,10 +43,11 @@ def scores_of_fits(X, y, cv, Cs, l1_ratios, scorer, make, weights=None):
 # --- LogisticRegressionCV -------------------------------------------------------------------------
 
 
-@each_form
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy", "roc_auc_ovr"])
+@pytest.mark.parametrize(
+    ("weighted", "scoring", "form"),  # peers serve the first row
+    in_turn([False, True], ["neg_log_loss", "accuracy", "roc_auc_ovr"], FORMS),
+)
 def test_every_fold_and_point_is_a_fit_of_its_own(form, n_classes, weighted, scoring):
     X, y = classification(n_classes)
     data, weights = FORMS[form](X), weights_of(len(y)) if weighted else None

@@ -4,15 +4,18 @@ import importlib
 import inspect
 import re
 import runpy
+import shlex
 import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+import typer
 from numpydoc.validate import validate
 from sklearn.exceptions import ConvergenceWarning
 
 import fastsum
+from fastsum.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -46,6 +49,22 @@ def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
         for code in blocks(path):
             exec(compile(code, relative(path), "exec"), namespace)
     plt.close("all")
+
+
+def command_lines(path):
+    """Return the lines of a page's shell blocks that call `fastsum`."""
+    shell = re.findall(r"^```bash\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S)
+    lines = "".join(shell).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.startswith("fastsum ")]
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if command_lines(p)], ids=relative)
+def test_the_commands_of_a_page_parse(path):
+    """Their files are the reader's, so they are not run: a wrong option or value is an error."""
+    commands = typer.main.get_command(app).commands
+    for line in command_lines(path):
+        _, name, *arguments = shlex.split(line, comments=True)
+        commands[name].make_context(name, arguments)
 
 
 def test_getting_started_shows_a_certificate():

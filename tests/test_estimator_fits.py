@@ -18,8 +18,8 @@ from estimator_cases import (
     labels,
     make,
     strength,
-    variant_id,
 )
+from in_turn import in_turn
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -40,11 +40,11 @@ def assert_same_model(a, b, atol=1e-6):
 # --- weights --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "solver", "settings"), VARIANTS, ids=variant_id)
-@each_form
+@pytest.mark.parametrize(("variant", "form"), in_turn(VARIANTS, FORMS))
 @pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_integer_weights_equal_repeated_rows(name, solver, settings, form, several):
+def test_integer_weights_equal_repeated_rows(variant, form, several):
+    name, solver, settings = variant
     counts = np.random.default_rng(1).integers(0, 4, len(X))
     y, rows = labels(name, several=several), np.repeat(np.arange(len(X)), counts)
     # these strengths are in units of the mean (alpha) or of the sum (C, Ridge): both mean the same

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from family import EXACT, FAMILY, assert_same_as_twin
+from in_turn import in_turn
 from problems import LOSS_LAYOUTS, STORAGES, planted, random_problem
 from reference import certificate as reference
 
@@ -82,11 +83,11 @@ def test_planted_optimum(name, loss, penalty, fit_intercept):
     assert result.intercept == pytest.approx(case.intercept, abs=1e-3)
 
 
-@pytest.mark.parametrize("storage", ["dense", "csr"])
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-@pytest.mark.parametrize("name", FAMILY)
-def test_gap_bounds_the_suboptimality(name, loss, layout, storage):
-    problem = random_problem(6, loss, layout, storage=storage, alpha=0.1)
+@pytest.mark.parametrize(
+    ("name", "kind", "storage"), in_turn(FAMILY, LOSS_LAYOUTS, ["dense", "csr"])
+)
+def test_gap_bounds_the_suboptimality(name, kind, storage):
+    problem = random_problem(6, *kind, storage=storage, alpha=0.1)
     skip_if_missing(name, problem)
     tol = max(1e-6, SOLVERS[name].reaches)
     result = fastsum.minimize(problem, name, tol=tol, max_iter=3000, random_state=0, refine=False)

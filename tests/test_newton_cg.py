@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from in_turn import in_turn
 from problems import CURVED_LAYOUTS, DTYPES, STORAGES, dense_values, random_problem
 from reference import certificate as reference
 from reference.arrays import arrays_of
@@ -247,14 +248,13 @@ def test_one_exact_step_solves_ridge(storage, weights):
     assert after.gap[0] < 1e-12
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("hot", [3, 2000])
-@pytest.mark.parametrize(("loss", "layout"), CURVED_LAYOUTS)
-def test_steps_lead_to_the_optimum(loss, layout, hot, dtype, n_threads, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "hot", "dtype", "n_threads"), in_turn(CURVED_LAYOUTS, [3, 2000], DTYPES, [1, 2])
+)
+def test_steps_lead_to_the_optimum(kind, hot, dtype, n_threads, monkeypatch):
     monkeypatch.setattr(_preconditioner, "MOST_COLUMNS", hot)
     monkeypatch.setattr(_preconditioner, "MOST_EXACT", 0 if hot == 3 else 1500)
-    problem = random_problem(9, loss, layout, dtype=dtype, alpha=0.02, storage="csr")
+    problem = random_problem(9, *kind, dtype=dtype, alpha=0.02, storage="csr")
     certifier = Certifier(problem, n_threads)
     phase = NewtonCG(problem, certifier, n_threads)
     W = np.zeros((8, problem.K), dtype=dtype)

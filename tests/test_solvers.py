@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as sk
 from family import CORE, CORE_NAMES, assert_same_as_twin, no_memory
+from in_turn import in_turn
 from problems import DTYPES, LOSS_LAYOUTS, STORAGES, dense_values, planted, random_problem
 from reference.arrays import arrays_of
 from reference.certificate import optimum
@@ -263,11 +264,11 @@ def test_weights_are_repeated_rows(name, loss, layout, storage, penalty):
     np.testing.assert_allclose(one.coef, two.coef, atol=2e-4)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
-@pytest.mark.parametrize(("loss", "layout"), LOSS_LAYOUTS)
-def test_auto_takes_int64_indices_and_float32(loss, layout, penalty, n_jobs):
-    base = random_problem(18, loss, layout, storage="csr", n=300, d=30, penalty=penalty)
+@pytest.mark.parametrize(
+    ("kind", "penalty", "n_jobs"), in_turn(LOSS_LAYOUTS, ["l2", "elasticnet"], [1, 2])
+)
+def test_auto_takes_int64_indices_and_float32(kind, penalty, n_jobs):
+    base = random_problem(18, *kind, storage="csr", n=300, d=30, penalty=penalty)
     least = optimum(base)
     X = sp.csr_array(dense_values(base.rows))
     X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
@@ -275,7 +276,7 @@ def test_auto_takes_int64_indices_and_float32(loss, layout, penalty, n_jobs):
         problem = fastsum.Problem(
             X.astype(dtype),
             base.y,
-            loss=loss,
+            loss=kind[0],
             alpha=base.penalty.alpha,
             l1_ratio=base.penalty.l1_ratio,
             columns=base.columns,

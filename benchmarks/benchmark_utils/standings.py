@@ -196,6 +196,7 @@ def draw(panels, path):
                 axis.loglog(*zip(*points, strict=True), marker="o", markersize=3, **line)
         axis.set(title=name, xlabel="seconds", ylabel="relative suboptimality")
         axis.grid(alpha=0.3)
+        axis.xaxis.set_minor_formatter("")  # within a decade they would lie over each other
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
     handles = {h.get_label(): h for a in axes.flat for h in a.get_lines()}
