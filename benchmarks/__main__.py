@@ -24,6 +24,7 @@ def parse(arguments=None):
     command.add_argument("--limit", type=float, default=1.05, help="the ratio that is a failure")
     helps = {
         "per-pass": "seconds per pass of SAGA, ours and scikit-learn's",
+        "per-gradient": "seconds per sample gradient of every stochastic method, in SAGA's",
         "fixed-cost": "seconds of a tiny fit, ours and scikit-learn's lbfgs",
         "theory": "sample gradients against the condition number, beside the stated rates",
         "family": "the accelerated prox methods, saga and auto: gap against passes and seconds",
@@ -73,6 +74,7 @@ def main(arguments=None):
         kernels,
         own,
         peers,
+        per_gradient,
         per_pass,
         side_by_side,
         theory,
@@ -83,6 +85,7 @@ def main(arguments=None):
         return 0
     experiments = {
         "per-pass": per_pass,
+        "per-gradient": per_gradient,
         "fixed-cost": fixed_cost,
         "grids": grids,
         "theory": theory,

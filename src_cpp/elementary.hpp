@@ -69,4 +69,24 @@ FASTSUM_HD inline double log1p_unit(double e) {
   return large ? kLog2 + small : small;
 }
 
+// a(m) = 1 / (1 + e^m) at the root of m - q a(m) - c, which rises: steps of Halley from m, or halves
+// of [c, c + q]. One so short that its cube is rounding moves a without another exp.
+FASTSUM_HD inline double logistic_root(double m, double c, double q) {
+  constexpr double kShort = 5e-6;
+  constexpr int kMost = 100;
+  double low = c, high = c + q, a = 0;
+  for (int k = 0; k < kMost; ++k) {
+    const double e = exp_negative(m > 0 ? -m : m), per = 1.0 / (1.0 + e);
+    a = (m > 0 ? e : 1.0) * per;
+    const double h = e * per * per, bend = h * (1.0 - 2.0 * a);  // -a' and a''
+    const double off = m - c - q * a, slope = 1.0 + q * h;
+    const double step = off * slope / (slope * slope + 0.5 * q * bend * off);
+    if (step <= kShort && -step <= kShort) return a + step * (h + 0.5 * bend * step);
+    (off > 0 ? high : low) = m;
+    m -= step;
+    if (!(m > low && m < high)) m = 0.5 * (low + high);
+  }
+  return a;
+}
+
 }  // namespace fastsum::FASTSUM_LEVEL

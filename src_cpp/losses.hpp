@@ -30,6 +30,9 @@ struct LossOps {
                 double* h);
   void (*second)(const double* z, double y, int64_t C, double p, double* h);  // (C, C)
   double (*conjugate)(const double* u, double y, int64_t C, double p);  // +inf off its domain
+  void (*slopes)(const double* z, double y, double p, double* u, double* h);  // l', l'' for C = 1
+  // l'(t) at the root t of t - z + q (l'(t) - u) = 0; null for a loss without a way of its own.
+  double (*proximal)(double z, double y, double u, double q, double p);
 };
 
 // x log x, continued by 0 at 0; +inf below 0.
@@ -51,6 +54,9 @@ struct Squared {
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     return *u * (0.5 * *u + y);
   }
+  FASTSUM_HD static double proximal(double z, double y, double u, double q, double) {
+    return (z + q * u - y) / (1.0 + q);
+  }
 };
 
 // l(z) = log(1 + exp(-y z)), y in {-1, 1} ;  l*(u) = a log a + (1 - a) log(1 - a), a = -y u
@@ -71,9 +77,17 @@ struct Logistic {
     const double e = exp_negative(-std::fabs(*z));
     *h = e / ((1.0 + e) * (1.0 + e));
   }
+  FASTSUM_HD static void slopes(const double* z, double y, double, double* u, double* h) {
+    const double m = y * *z, e = exp_negative(-std::fabs(m));
+    *u = -y * (m > 0 ? e : 1.0) / (1.0 + e);
+    *h = e / ((1.0 + e) * (1.0 + e));
+  }
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return xlogx(a) + xlogx(1.0 - a);
+  }
+  FASTSUM_HD static double proximal(double z, double y, double u, double q, double) {
+    return -y * logistic_root(y * z, y * (z + q * u), q);
   }
 };
 
@@ -148,6 +162,10 @@ struct SquaredHinge {
     const double a = -y * *u;
     return a >= 0 ? a * (0.25 * a - 1.0) : HUGE_VAL;
   }
+  FASTSUM_HD static double proximal(double z, double y, double u, double q, double) {
+    const double end = z + q * u;
+    return y * end < 1.0 ? 2.0 * (end - y) / (1.0 + 2.0 * q) : 0.0;
+  }
 };
 
 // l(z) = r^2 / 2 if |r| <= p, else p (|r| - p / 2), r = z - y ;  l*(u) = u^2 / 2 + u y, |u| <= p
@@ -167,6 +185,10 @@ struct Huber {
   }
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double p) {
     return std::fabs(*u) <= p ? *u * (0.5 * *u + y) : HUGE_VAL;
+  }
+  FASTSUM_HD static double proximal(double z, double y, double u, double q, double p) {
+    const double best = (z + q * u - y) / (1.0 + q);
+    return best > p ? p : (best < -p ? -p : best);
   }
 };
 
@@ -194,6 +216,10 @@ struct SmoothedHinge {
     const double a = -sign(y) * *u;
     return a >= 0 && a <= 1 ? a * (0.5 * p * a - sign(y) * y) : HUGE_VAL;
   }
+  FASTSUM_HD static double proximal(double z, double y, double u, double q, double p) {
+    const double a = short_of(z + q * u, y) / (p + q);
+    return a > 0 ? -sign(y) * (a < 1 ? a : 1.0) : 0.0;
+  }
 };
 
 // l(z) = max(0, 1 - y z), y in {-1, 1} ;  l*(u) = -a, a = -y u in [0, 1]. At its kink l' is 0 here.
@@ -211,6 +237,10 @@ struct Hinge {
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double a = -y * *u;
     return a >= 0 && a <= 1 ? -a : HUGE_VAL;
+  }
+  FASTSUM_HD static double proximal(double z, double y, double u, double q, double) {
+    const double t = 1.0 - y * (z + q * u);
+    return t > 0 ? -y * (t < q ? t / q : 1.0) : 0.0;
   }
 };
 
@@ -245,6 +275,10 @@ struct Poisson {
   }
   FASTSUM_HD static void second(const double* z, double, int64_t, double, double* h) {
     *h = exp_any(*z);
+  }
+  FASTSUM_HD static void slopes(const double* z, double y, double, double* u, double* h) {
+    *h = exp_any(*z);
+    *u = *h - y;
   }
   FASTSUM_HD static double conjugate(const double* u, double y, int64_t, double) {
     const double m = *u + y;
@@ -308,11 +342,37 @@ void loss_rows(const double* z, const double* y, int64_t n, double p, double* l,
   }
 }
 
+template <class Loss>
+void loss_slopes(const double* z, double y, double p, double* u, double* h) {
+  if constexpr (requires { Loss::slopes(z, y, p, u, h); }) {
+    Loss::slopes(z, y, p, u, h);
+  } else if constexpr (!Loss::kCoupled) {
+    Loss::derivative(z, y, 1, p, u);
+    Loss::second(z, y, 1, p, h);
+  }
+}
+
+template <class Loss>
+constexpr auto proximal_of() {
+  if constexpr (requires { &Loss::proximal; })
+    return &Loss::proximal;
+  else
+    return nullptr;
+}
+
 inline constexpr LossOps kLosses[] = {
-#define FASTSUM_LOSS(name, Loss)                                  \
-  {#name,           Loss::kCoupled,   Loss::curvature,            \
-   Loss::value,     Loss::derivative, value_and_derivative<Loss>, \
-   loss_rows<Loss>, Loss::second,     Loss::conjugate},
+#define FASTSUM_LOSS(name, Loss) \
+  {#name,                        \
+   Loss::kCoupled,               \
+   Loss::curvature,              \
+   Loss::value,                  \
+   Loss::derivative,             \
+   value_and_derivative<Loss>,   \
+   loss_rows<Loss>,              \
+   Loss::second,                 \
+   Loss::conjugate,              \
+   loss_slopes<Loss>,            \
+   proximal_of<Loss>()},
 #include "losses.def"
 #undef FASTSUM_LOSS
 };
@@ -335,6 +395,7 @@ struct BoundLoss {
     ops.terms(z, y, n, p, l, u, h);
   }
   void second(const double* z, double y, int64_t C, double* h) const { ops.second(z, y, C, p, h); }
+  void slopes(const double* z, double y, double* u, double* h) const { ops.slopes(z, y, p, u, h); }
   double conjugate(const double* u, double y, int64_t C) const { return ops.conjugate(u, y, C, p); }
 };
 

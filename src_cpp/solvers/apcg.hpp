@@ -51,15 +51,13 @@ void apcg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     if constexpr (!Wide) {
       const T rho = T(power[0]), tau_0 = T(tau[0]);
       T sum = 0;
-      if (plain) {
-        sum = rho * row_dot<T>(row, P) + row_dot<T>(row, Q);
-      } else {
-#pragma omp simd reduction(+ : sum)
-        for (int64_t p = 0; p < row.size; ++p) {
-          const int64_t j = row.index(p);
-          sum += row.value(p) * sweep.shrink(rho * P[j] + Q[j], tau_0, j, 0);
-        }
-      }
+      if (plain)
+        sum = sum_of<T>(row, [=](int64_t j, T x) { return x * (rho * P[j] + Q[j]); });
+      else
+        sweep.with_shrink(0, [&](const auto shrink) {
+          sum =
+            sum_of<T>(row, [=](int64_t j, T x) { return x * shrink(rho * P[j] + Q[j], tau_0, j); });
+        });
       z[0] = double(sum + rho * P[d] + Q[d]);
     } else {
       for (int64_t k = 0; k < K; ++k) z[k] = power[k] * double(P[d * K + k]) + double(Q[d * K + k]);
@@ -116,12 +114,10 @@ void apcg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     }
     if constexpr (!Wide) {
       const T fast_0 = T(fast[0]), slow_0 = T(slow[0]);
-#pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        P[j] += fast_0 * row.value(p);
-        Q[j] += slow_0 * row.value(p);
-      }
+      for_each(row, [=](int64_t j, T x) {
+        P[j] += fast_0 * x;
+        Q[j] += slow_0 * x;
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

@@ -51,6 +51,24 @@ struct OwnShrinks {
   }
 };
 
+// argmin_w h(w) + rho / 2 w^2 - v w of feature j, in the same way.
+template <class T>
+struct Best {
+  T l1, l2;
+  T operator()(T v, T rho, int64_t /*j*/) const { return conjugate_slope(v, l1, l2 + rho); }
+};
+
+template <class T>
+struct OwnBest {
+  T l1, l2, ridge;
+  const OwnPenalty<T>* own;
+  T operator()(T v, T rho, int64_t j) const {
+    const OwnPenalty<T>& c = own[j];
+    const T slope = conjugate_slope(v, c.factor * l1, c.factor * l2 + ridge + rho);
+    return clip(slope, c.lower, c.upper);
+  }
+};
+
 // StepArgs with its types bound, for all problems or for `n_problems` of them from `first` on.
 // `Wide` = false fixes K = 1 at compile time.
 template <class Rows, bool Wide>
@@ -134,11 +152,16 @@ struct Sweep {
                : prox(v, tau * l1[k], tau * l2[k]);
   }
   // argmin_w h(w) + rho / 2 w^2 - v w: how one whose w follows from a dual v does.
+  template <class F>
+  void with_best(int64_t k, F&& f) const {
+    if (own)
+      f(OwnBest<T>{l1[k], l2[k], ridge[k], own});
+    else
+      f(Best<T>{l1[k], l2[k]});
+  }
   T best(T v, T rho, int64_t j, int64_t k) const {
-    if (!own) return conjugate_slope(v, l1[k], l2[k] + rho);
-    const OwnPenalty<T>& c = own[j];
-    const T slope = conjugate_slope(v, c.factor * l1[k], c.factor * l2[k] + ridge[k] + rho);
-    return clip(slope, c.lower, c.upper);
+    return own ? OwnBest<T>{l1[k], l2[k], ridge[k], own}(v, rho, j)
+               : conjugate_slope(v, l1[k], l2[k] + rho);
   }
 
   // The prox of a penalty of rows for the K coefficients w of one, with steps tau_k = rate_k D.

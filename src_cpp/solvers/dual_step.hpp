@@ -11,8 +11,7 @@ inline constexpr double kRootError = 0.01;  // of the step: what a root may be w
 inline double dual_step(const BoundLoss& loss, double z, double y, double u, double q,
                         double* slope, double* curvature) {
   double v, t;
-  loss.derivative(&z, y, 1, &v);
-  loss.second(&z, y, 1, curvature);
+  loss.slopes(&z, y, &v, curvature);
   *slope = v;
   implicit_root(loss, y, z, u, q, *curvature, kRootError, kRootSteps, &t, &v);
   return v;

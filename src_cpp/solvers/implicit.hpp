@@ -23,19 +23,18 @@ inline bool implicit_root(const BoundLoss& loss, double y, double z, double u, d
     const double off = *t - z + q * (*v - u);
     const double floor = kRounding * (std::fabs(*t) + std::fabs(z) + q * std::fabs(*v - u));
     if (std::fabs(off) <= error * std::fabs(*t - z) || std::fabs(off) <= floor) return true;
-    if (k > 0) loss.second(t, y, 1, &h);
     (off > 0 ? high : low) = *t;
     *t -= off / (1.0 + q * h);
     if (!(*t > low && *t < high)) *t = 0.5 * (low + high);
-    loss.derivative(t, y, 1, v);
+    loss.slopes(t, y, v, &h);
   }
   return false;
 }
 
 inline double implicit_slope(const BoundLoss& loss, double y, double z, double u, double q) {
+  if (loss.ops.proximal) return loss.ops.proximal(z, y, u, q, loss.p);
   double t, v, h;
-  loss.derivative(&z, y, 1, &v);
-  loss.second(&z, y, 1, &h);
+  loss.slopes(&z, y, &v, &h);
   if (implicit_root(loss, y, z, u, q, h, 0.0, kExactSteps, &t, &v)) return v;
   return u - (t - z) / q;
 }

@@ -19,24 +19,25 @@
 //           for sparse rows, else (5, d + 1, K), 1 snapshot_weights; tables: 0 snapshot_derivatives
 //           or null; parameters: 0 tau1, 1 tau2, 2 z_step (alpha), 3 decay (r); sequences: 0 lags
 #pragma once
-#include "common.hpp"
+#include "lazy.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
 
-// What m steps of an untouched column multiply, eq. (43), (256 + n_steps / 256 + 1, kLagSize, K):
-// for the m < 256 and then for the multiples of 256.
-enum { kLagPower, kLagSlope, kLagSum, kLagSums, kLagRho, kLagMixed, kLagPull, kLagTail, kLagSize };
+// What m steps of an untouched column multiply, eq. (43): r^m, A_m, E_m and rho^m,
+// (256 + n_steps / 256 + 1, kLagSize, K): for the m < 256 and then for the multiples of 256.
+enum { kLagPower, kLagSum, kLagSums, kLagRho, kLagSize };
 
 inline constexpr int64_t kPoints = 5;
 
 template <bool Wide, class Rows>
 struct Katyusha {
   using T = typename Rows::Value;
+  [[gnu::always_inline]] int64_t K() const { return Wide ? sweep.K : 1; }
   const Sweep<Rows, Wide>& sweep;
-  const int64_t K = sweep.K, d = sweep.d;
+  const int64_t d = sweep.d;
   // The five points of a column lie side by side where rows hold few columns.
-  const int64_t next = sweep.a.visits ? K : (d + 1) * K;  // from point to point
-  const int64_t stride = sweep.a.visits ? kPoints * K : K;  // from column to column
+  const int64_t next = sweep.a.visits ? K() : (d + 1) * K();  // from point to point
+  const int64_t stride = sweep.a.visits ? kPoints * K() : K();  // from column to column
   T* z = sweep.vector(0);
   T* y = z + next;
   T* sum = y + next;
@@ -63,51 +64,60 @@ struct Katyusha {
   // q_i (l_i'(x) - u~_i) at the margins m = x_i' x, in place of these
   template <class Row>
   void change(const Row& row, int64_t i, double* m, double* u, double* scratch) const {
-    for (int64_t k = 0; k < K; ++k) m[k] += double(x(d * stride + k, k));
+    for (int64_t k = 0; k < K(); ++k) m[k] += double(x(d * stride + k, k));
     sweep.slopes(i, m, u);
     const T* stored = sweep.table(0);
     if (!stored) sweep.derivatives(row, i, sweep.vector(1), m, scratch);
-    for (int64_t k = 0; k < K; ++k)
-      m[k] = sweep.correction(i) * (u[k] - (stored ? double(stored[i * K + k]) : m[k]));
+    for (int64_t k = 0; k < K(); ++k)
+      m[k] = sweep.correction(i) * (u[k] - (stored ? double(stored[i * K() + k]) : m[k]));
   }
 
   // The intercept: x = 1, no penalty, its own curvature scaling                      eq. (15)
   void intercept(const double* change) const {
-    for (int64_t k = 0; k < K; ++k) {
+    for (int64_t k = 0; k < K(); ++k) {
       const int64_t e = d * stride + k;
       const double rate = alpha[k] * sweep.a.intercept_curvature;
       follow(e, k, z[e] - T(rate * (change[k] + double(g[e]))));
     }
   }
 
-  const double* lag(int64_t row) const { return lags + row * kLagSize * K; }
-
-  // m steps of element e along the slope G, which includes what l1 adds             eq. (43)
-  void line(int64_t e, int64_t k, int64_t m, double G) const {
-    const double pull = tau2[k] * double(snapshot[e]), c = alpha[k] * decay[k] * G;
-    const auto part = [&](const double* f) __attribute__((always_inline)) {
-      const double z0 = double(z[e]);
-      const double mixed = z0 * f[kLagMixed * K + k] - c * f[kLagTail * K + k];
-      z[e] = T(z0 * f[kLagPower * K + k] - c * f[kLagSum * K + k]);
-      y[e] = T(double(y[e]) * f[kLagRho * K + k] + pull * f[kLagPull * K + k] + tau1[k] * mixed);
-      sum[e] = T(double(sum[e]) * f[kLagPower * K + k] + z0 * f[kLagSlope * K + k] -
-                 c * f[kLagSums * K + k]);
-    };
-    if (m & 255) part(lag(m & 255));
-    if (m >> 8) part(lag(256 + (m >> 8)));
+  // r^m, A_m, E_m and rho^m, by both tables whatever m: a branch on m < 256 is one that no
+  // processor foresees. The other four of eq. (43) follow: eight a row of the tables filled the
+  // nearest cache, and took 1.4 times as long.
+  struct Lag {
+    double power, sum, sums, rho;
+  };
+  [[gnu::always_inline]] Lag lag(int64_t m, int64_t k) const {
+    const double* low = lags + (m & 255) * kLagSize * K() + k;
+    const double* high = lags + (256 + (m >> 8)) * kLagSize * K() + k;
+    const double power = low[0], sum = low[K()], before = double(m & ~int64_t(255));
+    return {power * high[0], sum + power * high[K()],
+            high[0] * (low[2 * K()] + before * sum) + high[2 * K()], low[3 * K()] * high[3 * K()]};
   }
 
-  // z after m such steps
-  double ahead(double z0, int64_t k, int64_t m, double c) const {
-    const double* low = lag(m & 255);
-    const double* high = lag(256 + (m >> 8));
-    return (z0 * low[kLagPower * K + k] - c * low[kLagSum * K + k]) * high[kLagPower * K + k] -
-           c * high[kLagSum * K + k];
+  // What eq. (43) takes of column k besides: at hand in a loop that stores to the points.
+  struct Rates {
+    double r, rho, tau1, tau2, alpha, per, mixed, back;
+  };
+  Rates rates(int64_t k) const {
+    const double r = decay[k], rho_k = rho(k);
+    return {r, rho_k, tau1[k], tau2[k], alpha[k], 1.0 / (1.0 - rho_k), r / (r - rho_k), rho_k / r};
+  }
+
+  // m steps of element e along the slope G, which includes what l1 adds             eq. (43)
+  [[gnu::always_inline]] void line(const Rates& b, int64_t e, const Lag& f, double m,
+                                   double G) const {
+    const double mixed = b.mixed * (f.power - f.rho), tail = f.sum - b.back * mixed;
+    const double pull = b.tau2 * double(snapshot[e]), c = b.alpha * b.r * G, z0 = double(z[e]);
+    z[e] = T(z0 * f.power - c * f.sum);
+    y[e] = T(double(y[e]) * f.rho + b.per * pull * (1.0 - f.rho) +
+             b.tau1 * (z0 * mixed - b.per * c * tail));
+    sum[e] = T(f.power * (double(sum[e]) + m * z0) - c * f.sums);
   }
 
   // m steps of element e of column j without a row. While z keeps its sign they are a line; its
-  // path is monotone and meets 0 once at most, in a step that is found by halving.
-  void wait(int64_t e, int64_t j, int64_t k, int64_t m) const {
+  // path is monotone and meets 0 once at most, in a step that lazy.hpp tells.
+  void wait(const Rates& b, int64_t e, int64_t j, int64_t k, int64_t m) const {
     double l1 = double(sweep.l1[k]);
     if (sweep.own) {
       const auto& c = sweep.own[j];
@@ -119,30 +129,29 @@ struct Katyusha {
       }
     }
     const double z0 = double(z[e]), slope = double(g[e]);
-    if (z0 == 0 && std::fabs(slope) <= l1) return line(e, k, m, 0.0);
+    if (z0 == 0 && std::fabs(slope) <= l1) return line(b, e, lag(m, k), double(m), 0.0);
     const double sign = z0 > 0 || (z0 == 0 && slope < 0) ? 1.0 : -1.0;
-    const double G = slope + sign * l1, c = alpha[k] * decay[k] * G;
-    if (l1 == 0 || sign * G <= 0 || sign * ahead(z0, k, m, c) >= 0) return line(e, k, m, G);
-    int64_t last = 0, beyond = m;  // z keeps its sign after `last` steps, not after `beyond`
-    while (beyond - last > 1) {
-      const int64_t middle = (last + beyond) / 2;
-      (sign * ahead(z0, k, middle, c) > 0 ? last : beyond) = middle;
-    }
-    if (last) line(e, k, last, G);
+    const double G = slope + sign * l1;
+    const Lag f = lag(m, k);
+    if (l1 == 0 || sign * (z0 * f.power - b.alpha * b.r * G * f.sum) >= 0)
+      return line(b, e, f, double(m), G);
+    const double rate = sweep.own ? 0.0 : b.alpha * double(sweep.l2[k]);
+    const int64_t last = steps_above(sign * z0, b.alpha * sign * G, rate, m);
+    line(b, e, lag(last, k), double(last), G);
     const T moved = sweep.shrink(z[e] - T(alpha[k]) * g[e], T(alpha[k]), j, k);
     follow(e, k, sign * double(moved) > 0 ? T(0) : moved);  // or the rounding of the step found
-    if (m > last + 1) wait(e, j, k, m - last - 1);
+    if (m > last + 1) wait(b, e, j, k, m - last - 1);
   }
 
   // m steps of a row of coefficients of a penalty of rows: their directions turn, so that there is
   // no formula, and a sparse row costs what a dense one does.
   void wait_row(int64_t j, int64_t m) const {
-    T* moved = reinterpret_cast<T*>(sweep.a.work + 4 * K);
+    T* moved = reinterpret_cast<T*>(sweep.a.work + 4 * K());
     for (; m > 0; --m) {
-      for (int64_t k = 0; k < K; ++k)
+      for (int64_t k = 0; k < K(); ++k)
         moved[k] = z[j * stride + k] - T(alpha[k]) * g[j * stride + k];
       sweep.shrink_row(moved, alpha, T(1));
-      for (int64_t k = 0; k < K; ++k) follow(j * stride + k, k, moved[k]);
+      for (int64_t k = 0; k < K(); ++k) follow(j * stride + k, k, moved[k]);
     }
   }
 
@@ -164,7 +173,7 @@ struct Katyusha {
     if (m == 0) return;
     sweep.a.visits[j] = now;
     if (sweep.row_l1) return wait_row(j, m);
-    for (int64_t k = 0; k < K; ++k) wait(j * stride + k, j, k, m);
+    for (int64_t k = 0; k < K(); ++k) wait(rates(k), j * stride + k, j, k, m);
   }
 };
 
@@ -204,6 +213,55 @@ void katyusha_dense(const Rows& X, const Katyusha<false, Rows>& s) {
   }
 }
 
+// One column of weights, sparse rows.
+template <class Rows>
+void katyusha_sparse(const Rows& X, const Katyusha<false, Rows>& s) {
+  using T = typename Rows::Value;
+  const auto& a = s.sweep.a;
+  int64_t* const visits = a.visits;
+  const bool linear = s.sweep.l1[0] == 0 && !s.sweep.own;
+  const T tau1 = T(s.tau1[0]), tau2 = T(s.tau2[0]), rho = T(s.rho(0)), alpha = T(s.alpha[0]);
+  const T r = T(s.decay[0]);
+  T* const points = s.z;
+  const auto rates = s.rates(0);
+  for (int64_t t = 0; t < a.n_steps; ++t) {
+    s.sweep.prefetch(t);
+    const int64_t i = a.order[t], now = a.time + t;  // sampled row
+    const auto row = X.row(i);
+    if (t + 1 < a.n_steps) s.prefetch(X.row(a.order[t + 1]));
+
+    // the columns of the row as the steps so far have left them, and x_i' x        eq. (40), (43)
+    T margin = 0;
+    for (int64_t p = 0; p < row.size; ++p) {
+      const int64_t j = row.index(p), e = j * kPoints, m = now - visits[j];
+      visits[j] = now + 1;
+      if (linear)
+        s.line(rates, e, s.lag(m, 0), double(m), double(s.g[e]));
+      else if (m > 0)
+        s.wait(rates, e, j, 0, m);
+      const T* const at = points + e;
+      margin += row.value(p) * (tau1 * at[0] + tau2 * at[3] + rho * at[1]);
+    }
+    double change = double(margin), u, scratch[2];
+    s.change(row, i, &change, &u, scratch);
+
+    // z, y and the sum of the columns of the row                                   eq. (40), (42)
+    const T step = T(change);
+    s.sweep.with_shrink(0, [&](const auto shrink) {
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        T* const at = points + j * kPoints;
+        const T moved = shrink(at[0] - alpha * (step * row.value(p) + at[4]), alpha, j);
+        at[1] = tau1 * moved + tau2 * at[3] + rho * at[1];
+        at[0] = moved;
+        at[2] = r * at[2] + moved;
+      }
+    });
+    s.intercept(&change);
+  }
+  for (int64_t j = 0; j < s.d; ++j) s.catch_up(j, a.time + a.n_steps);
+}
+
 template <bool Wide, class Rows>
 void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   using T = typename Rows::Value;
@@ -212,6 +270,8 @@ void katyusha_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
   const int64_t K = sweep.K, d = sweep.d;
   if constexpr (!Wide && !Rows::kSparse)
     if (!a.visits) return katyusha_dense(X, s);
+  if constexpr (!Wide && Rows::kSparse)
+    if (!sweep.row_l1) return katyusha_sparse(X, s);
   double one_column[4];
   double* change = Wide ? a.work : one_column;
   for (int64_t t = 0; t < a.n_steps; ++t) {

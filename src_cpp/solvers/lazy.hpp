@@ -3,8 +3,9 @@
 // m steps w <- prox_{gamma h}(w - gamma g) at a constant g are, while w keeps its sign,
 //   w_m = P_m w - gamma (g + sign(w) l1) S_m,  P_m = (1 + gamma l2)^-m,  S_m = P_1 + ... + P_m
 //                                                                              maths.md eq. (31)
-// and their path is monotone, so that it meets 0 once at most: the step that does is found by
-// halving and made on its own. A step rises with the w it starts from, so that of a monotone path
+// and their path is monotone, so that it meets 0 once at most, after log(1 + rate w / (g + l1)) /
+// log(1 + rate) steps with rate = gamma l2: it ends there, or the step that crosses is made on its
+// own. A step rises with the w it starts from, so that of a monotone path
 // what passes a bound stays beyond it: the path within bounds is that without, clipped.
 // Source    Schmidt, Le Roux, Bach, Mathematical Programming 162, 2017, section 4.1; with l1:
 //           Carpenter, Lazy sparse stochastic gradient descent for regularized multinomial
@@ -20,20 +21,54 @@ struct Decay {
   double power, sum;
 };
 
+// The steps v <- (v - slope) / (1 + rate) that leave v >= 0 positive, of m that do not all.
+inline int64_t steps_above(double v, double slope, double rate, int64_t m) {
+  const double x = v * rate / slope;
+  const double most =
+    rate > 0 ? (x <= 1.0 ? log1p_unit(x) : std::log1p(x)) / std::log1p(rate) : v / slope;
+  return most < double(m - 1) ? int64_t(most) : m - 1;
+}
+
 template <class Rows, bool Wide>
 class LazySteps {
  public:
   using T = typename Rows::Value;
 
   LazySteps(const Sweep<Rows, Wide>& sweep_, T* W_, const T* G_)
-      : sweep(sweep_), decay(reinterpret_cast<const Decay*>(sweep_.a.sequences[0])), W(W_), G(G_) {}
+      : sweep(sweep_),
+        decay(reinterpret_cast<const Decay*>(sweep_.a.sequences[0])),
+        W(W_),
+        G(G_),
+        linear(!Wide && sweep_.l1[0] == 0 && !sweep_.own) {}
+
+  // Whether steps are a line whatever the sign of w, and the m of them from w at the constant g.
+  bool is_linear() const { return linear; }
+  [[gnu::always_inline]] T along(T w, T g, int64_t m) const {
+    return T(line(double(w), double(sweep.step[0]) * double(g), at(m, 0)));
+  }
 
   // Column j as it is after the step `now` of the fit.
-  void catch_up(int64_t j, int64_t now) const {
+  [[gnu::always_inline]] void catch_up(int64_t j, int64_t now) const {
     const int64_t K = sweep.K, m = now - sweep.a.visits[j];
+    sweep.a.visits[j] = now;
+    if (linear) {
+      W[j] = along(W[j], G[j], m);
+      return;
+    }
     if (m == 0) return;
     for (int64_t k = 0; k < K; ++k) W[j * K + k] = after(W[j * K + k], G[j * K + k], m, j, k);
-    sweep.a.visits[j] = now;
+  }
+
+  // Where the columns of a row lie: at random addresses, fetched while the row before it is at work.
+  // (Inlined, or the compiler takes a call without other effects out.)
+  template <class Row>
+  [[gnu::always_inline]] void prefetch(const Row& row) const {
+    for (int64_t p = 0; p < row.size; ++p) {
+      const int64_t j = row.index(p);
+      __builtin_prefetch(sweep.a.visits + j);
+      __builtin_prefetch(W + j * sweep.K);
+      __builtin_prefetch(G + j * sweep.K);
+    }
   }
 
   // All columns, for the caller of the kernel; a block of dense rows has kept them so.
@@ -48,9 +83,9 @@ class LazySteps {
   // m >= 1 steps from w at the constant g.
   T after(T w, T g, int64_t m, int64_t j, int64_t k) const {
     const T gamma = sweep.step[k];
-    if (m == 1) return sweep.shrink(w - gamma * g, gamma, j, k);
     if (!sweep.own)
       return path(w, g, m, gamma, sweep.l1[k], sweep.l2[k], [&](int64_t e) { return at(e, k); });
+    if (m == 1) return sweep.shrink(w - gamma * g, gamma, j, k);
     const auto& c = sweep.own[j];
     const T l2 = c.factor * sweep.l2[k] + sweep.ridge[k];
     const double rate = double(gamma) * double(l2), log = std::log1p(rate);
@@ -72,11 +107,8 @@ class LazySteps {
                  g_down = double(gamma) * (slope - double(l1));
     const double end = line(v, g_up, decay_of(m));
     if (end >= 0 || l1 == 0) return T(sign * end);
-    int64_t last = 0, beyond = m;  // v > 0 after `last` steps, not after `beyond`
-    while (beyond - last > 1) {
-      const int64_t middle = (last + beyond) / 2;
-      (line(v, g_up, decay_of(middle)) > 0 ? last : beyond) = middle;
-    }
+    if (g_down <= 0) return T(0);  // 0 holds it
+    const int64_t last = steps_above(v, g_up, double(gamma) * double(l2), m);
     v = line(v, g_up, decay_of(last));
     v = double(prox(T(v - double(gamma) * slope), gamma * l1, gamma * l2));
     if (v > 0) v = 0;  // rounding of the step that was found
@@ -88,12 +120,13 @@ class LazySteps {
   const Decay* decay;
   T* W;
   const T* G;
+  const bool linear;
 
   static double line(double v, double slope, Decay m) { return m.power * v - slope * m.sum; }
 
+  // By both tables whatever m: a branch on m < 256 is one that no processor foresees.
   Decay at(int64_t m, int64_t k) const {
     const Decay low = decay[(m & 255) * sweep.K + k];
-    if (m < 256) return low;
     const Decay high = decay[(256 + (m >> 8)) * sweep.K + k];
     return {low.power * high.power, low.sum + low.power * high.sum};
   }

@@ -48,12 +48,13 @@ void miso_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // v <- v + change x_i; w <- argmin_w h(w) + rho / 2 ||w - w_c||^2 - v' w          eq. (35)
     if constexpr (!Wide) {
       const T rho_0 = T(rho[0]), change_0 = change[0];
-#pragma omp simd
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        V[j] += change_0 * row.value(p);
-        W[j] = sweep.best(V[j] + rho_0 * centre[j], rho_0, j, 0);
-      }
+      sweep.with_best(0, [&](const auto best) {
+        for_each(row, [=](int64_t j, T x) {
+          const T v = V[j] + change_0 * x;
+          V[j] = v;
+          W[j] = best(v + rho_0 * centre[j], rho_0, j);
+        });
+      });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {
         const int64_t j = row.index(p);

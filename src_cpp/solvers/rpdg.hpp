@@ -16,17 +16,19 @@
 // Source    Lan, Zhou, Math. Programming 171, 2018, Algorithm 3 and (2.37)
 // State     vectors: 0 weights (w_t), 1 last_weights (w_{t-1}), 2 average_gradient (g); tables:
 //           0 margins (z), 1 table (u); parameters: 0 alpha, 1 tau, 2 1 / (eta + sigma), 3 b_0;
-//           sequences: 0 sum_{e < k} alpha^e, (steps a pass + 1, K); visits, time. A call
+//           sequences: 0 sum_{e < k} alpha^e, (256 + steps a pass / 256 + 1, K), for the
+//           k < 256 and then for the multiples of 256; visits, time. A call
 //           without steps brings every column up to date
 #pragma once
-#include "common.hpp"
+#include "lazy.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
 
 // k steps of w <- soft((1 - lost) w - a, b): linear on either side of 0, where they are taken at
 // once. sum(m) = sum_{e < m} (1 - lost)^e.
 template <class Sum>
-inline double lazy_steps(double w, int64_t k, double lost, double a, double b, Sum&& sum) {
+[[gnu::always_inline]] inline double lazy_steps(double w, int64_t k, double lost, double a,
+                                                double b, Sum&& sum) {
   while (k > 0) {
     const double next = w - lost * w - a;
     if (std::fabs(next) <= b) {
@@ -35,17 +37,15 @@ inline double lazy_steps(double w, int64_t k, double lost, double a, double b, S
       --k;
       continue;
     }
-    const double side = next > 0 ? b : -b;
-    const auto after = [&](int64_t m) { return w - (lost * w + a + side) * sum(m); };
+    const double side = next > 0 ? b : -b, pull = a + side;
     // what the steps make moves one way, so that it stays on this side up to some step
-    const double end = after(k);
+    const double end = w - (lost * w + pull) * sum(k);
     if (b == 0 || end * side > 0) return end;
-    int64_t low = 1, high = k;  // on this side after `low` steps, not after `high`
-    while (high - low > 1) {
-      const int64_t middle = low + (high - low) / 2;
-      (after(middle) * side > 0 ? low : high) = middle;
-    }
-    w = after(low);
+    if (std::fabs(a) <= b) return 0.0;  // 0 holds it
+    const double alpha = 1.0 - lost;
+    int64_t low = steps_above(std::fabs(w), std::fabs(pull) / alpha, lost / alpha, k);
+    low = low < 1 ? 1 : low;
+    w -= (lost * w + pull) * sum(low);
     k -= low;
   }
   return w;
@@ -83,7 +83,11 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     last[e] = clip(T(before), c.lower, c.upper);
     W[e] = clip(T(lazy_steps(before, 1, lost, a_, b, sum)), c.lower, c.upper);
   };
-  const auto catch_up = [&](int64_t j, int64_t now) {
+  const auto lag_sum = [=](int64_t m, int64_t k, double lost) {
+    const double low = sums[(m & 255) * K + k];
+    return low + (1.0 - lost * low) * sums[(256 + (m >> 8)) * K + k];
+  };
+  const auto catch_up = [&](int64_t j, int64_t now) __attribute__((always_inline)) {
     const int64_t missed = now - visits[j];
     if (missed == 0) return;
     for (int64_t k = 0; k < K; ++k) {
@@ -94,10 +98,13 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
         rest_of(e, j, k, missed, r, shift, most);
         continue;
       }
-      const auto sum = [&](int64_t m) { return sums[m * K + k]; };
-      const double before = lazy_steps(double(W[e]), missed - 1, lost, shift, most, sum);
+      const auto sum = [=](int64_t m) { return lag_sum(m, k, lost); };
+      const double w = double(W[e]);
+      const double before = most == 0 ? w - (lost * w + shift) * sum(missed - 1)
+                                      : lazy_steps(w, missed - 1, lost, shift, most, sum);
+      const double next = before - lost * before - shift;
       last[e] = T(before);
-      W[e] = T(lazy_steps(before, 1, lost, shift, most, sum));
+      W[e] = T(next - clip(next, -most, most));
     }
   };
   if (a.n_steps == 0 && visits) {
@@ -111,6 +118,16 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     sweep.prefetch(t);
     const int64_t i = a.order[t];
     const auto row = X.row(i);
+    if (Rows::kSparse && t + 1 < a.n_steps) {  // where those of the next row lie
+      const auto next = X.row(a.order[t + 1]);
+      for (int64_t p = 0; p < next.size; ++p) {
+        const int64_t j = next.index(p);
+        __builtin_prefetch(visits + j);
+        __builtin_prefetch(W + j * K);
+        __builtin_prefetch(last + j * K);
+        __builtin_prefetch(G + j * K);
+      }
+    }
     if (visits) {
       const int64_t now = a.time + t;
       for (int64_t p = 0; p < row.size; ++p) {
@@ -123,12 +140,8 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     // w- = w_t + alpha (w_t - w_{t-1}) and its margins                                eq. (54)
     if constexpr (!Wide) {
       const T ahead = T(alpha[0]);
-      T sum = 0;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t p = 0; p < row.size; ++p) {
-        const int64_t j = row.index(p);
-        sum += row.value(p) * (W[j] + ahead * (W[j] - last[j]));
-      }
+      const T sum =
+        sum_of<T>(row, [=](int64_t j, T x) { return x * (W[j] + ahead * (W[j] - last[j])); });
       z[0] = double(sum + W[d] + ahead * (W[d] - last[d]));
     } else {
       for (int64_t k = 0; k < K; ++k)
@@ -157,14 +170,12 @@ void rpdg_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     if constexpr (!Wide) {
       const T keep = T(alpha[0]), r = T(rate[0]), change_0 = T(change[0]), share_0 = T(u[0]);
       sweep.with_shrink(0, [&](const auto shrink) {
-#pragma omp simd
-        for (int64_t p = 0; p < row.size; ++p) {
-          const int64_t j = row.index(p);
-          const T x = row.value(p), w = W[j];
+        for_each(row, [=](int64_t j, T x) {
+          const T w = W[j];
           W[j] = shrink(keep * w - r * (G[j] + change_0 * x), r, j);
           last[j] = w;
           G[j] += share_0 * x;
-        }
+        });
       });
     } else {
       for (int64_t p = 0; p < row.size; ++p) {

@@ -33,6 +33,7 @@ void sag_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     sweep.prefetch(t);
     const int64_t i = a.order[t];  // sampled row
     const auto row = X.row(i);
+    if (Rows::kSparse && t + 1 < a.n_steps) lazy.prefetch(X.row(a.order[t + 1]));
 
     // the columns of the row as the steps so far have left them                    eq. (31)
     if constexpr (Rows::kSparse)

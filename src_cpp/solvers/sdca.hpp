@@ -66,14 +66,16 @@ void sdca_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     if constexpr (!Wide) {
       const T step = T(per_sigma[0] * u[0]), tau_0 = T(tau[0]);
       if (V) {
-        for (int64_t p = 0; p < row.size; ++p) {
-          const int64_t j = row.index(p);
-          V[j] += step * row.value(p);
-          W[j] = sweep.shrink(V[j], tau_0, j, 0);
-        }
+        sweep.with_shrink(0, [&](const auto shrink) {
+          for_each(row, [=](int64_t j, T x) {
+            const T v = V[j] + step * x;
+            V[j] = v;
+            W[j] = shrink(v, tau_0, j);
+          });
+        });
         V[d] += T(per_rho[0] * u[0]);
       } else {
-        for (int64_t p = 0; p < row.size; ++p) W[row.index(p)] += step * row.value(p);
+        for_each(row, [=](int64_t j, T x) { W[j] += step * x; });
       }
     } else {
       for (int64_t p = 0; p < row.size; ++p) {

@@ -15,12 +15,21 @@
 //           2019, (1), Algorithm 1; sparse steps as in saga.hpp
 // State     vectors: 0 point (w), 1 mean, 2 velocity (v) or null; parameters: 0 a, 1 p, 2
 //           steps before this stretch, 3 m, 4 beta, 5 factor; visits and time count the steps of the stretch;
-//           work: 8 K the eta of the line search, 9 K the sum of its eta ||grad||^2, 10 K m K slopes.
+//           work: 8 K the eta of the line search, 9 K the sum of its eta ||grad||^2, 10 K m K slopes;
+//           per row: 0 ||x_i||^2 (of the line search).
 //           A call without steps brings the mean up to date
 #pragma once
 #include "common.hpp"
 
 namespace fastsum::FASTSUM_LEVEL {
+
+// x^-p for the p of the schedules by roots: std::pow took half of a step on short dense rows.
+inline double fall(double x, double p) {
+  if (p == 1.0) return 1.0 / x;
+  if (p == 0.0) return 1.0;
+  const double root = std::sqrt(x);
+  return p == 0.5 ? 1.0 / root : p == 0.75 ? 1.0 / (root * std::sqrt(root)) : std::pow(x, -p);
+}
 
 template <bool Wide, bool Search, class Rows>
 void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
@@ -52,8 +61,7 @@ void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
 
     // slopes and steps of the batch
     for (int64_t k = 0; k < K && !Search; ++k)
-      eta[k] =
-        double(sweep.step[k]) * std::pow(1.0 + a_k[k] * (made + double(a.time + t)), -p_k[k]);
+      eta[k] = double(sweep.step[k]) * fall(1.0 + a_k[k] * (made + double(a.time + t)), p_k[k]);
     for (int64_t e = 0; e < size; ++e) {
       sweep.prefetch(t + e);
       const int64_t i = a.order[t + e];
@@ -63,9 +71,7 @@ void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
       sweep.margins(row, W, z, a.work + 3 * K);
       sweep.slopes(i, z, u);
       if constexpr (Search) {
-        double norm = a.intercept_curvature;
-#pragma omp simd reduction(+ : norm)
-        for (int64_t p = 0; p < row.size; ++p) norm += double(row.value(p)) * double(row.value(p));
+        const double norm = a.intercept_curvature + a.per_row[0][i];
         for (int64_t k = 0; k < K; k += C) {
           const double y = a.columns.targets.at(i, k / C), here = sweep.loss.value(z + k, y, C);
           const double part = factor[k] * q * norm;
@@ -96,12 +102,13 @@ void sgd_batches(const Rows& X, const StepArgs& a, int64_t n_cols) {
       const bool plain = !Wide && !Rows::kSparse && !velocity;
       if (plain) {
         const T u_0 = T(u[0]), tau = T(trial[0]), share = T(1.0 / double(now + 1));
-#pragma omp simd
-        for (int64_t j = 0; j < d; ++j) {
-          const T w = sweep.shrink(W[j] - u_0 * row.value(j), tau, j, 0);
-          W[j] = w;
-          mean[j] += share * (w - mean[j]);
-        }
+        sweep.with_shrink(0, [&](const auto shrink) {
+          for_each(row, [=](int64_t j, T x) {
+            const T w = shrink(W[j] - u_0 * x, tau, j);
+            W[j] = w;
+            mean[j] += share * (w - mean[j]);
+          });
+        });
       }
       for (int64_t p = 0; p < row.size && !plain; ++p) {
         const int64_t j = row.index(p);

@@ -22,9 +22,8 @@ class Lags:
     def __init__(self, rate: FloatArray, n_steps: int):
         self._steps = np.concatenate([np.arange(SHORT), np.arange(0, n_steps + SHORT, SHORT)])
         m, log = self._steps[:, None].astype(np.float64), np.log1p(rate)
-        self._r = 1.0 / (1.0 + rate)
         self._power = np.exp(-m * log)
-        part = 1.0 - self._r
+        part = 1.0 - 1.0 / (1.0 + rate)
         self._sum = np.divide(-np.expm1(-m * log), part, out=m + 0 * rate, where=part > 0)
         self._sums = self._sums_of_sums()
 
@@ -42,12 +41,6 @@ class Lags:
         return out
 
     def table(self, rho: FloatArray) -> FloatArray:
-        """(SHORT + n_steps / SHORT + 1, 8, K) for the share rho (K,) of y in x."""
-        r, m = self._r, self._steps[:, None].astype(np.float64)
-        of_rho = rho**m
-        mixed = r * (self._power - of_rho) / (r - rho)
-        pull = (1.0 - of_rho) / (1.0 - rho)
-        tail = (self._sum - mixed * rho / r) / (1.0 - rho)
-        slope = m * self._power
-        rows = (self._power, slope, self._sum, self._sums, of_rho, mixed, pull, tail)
+        """(SHORT + n_steps / SHORT + 1, 4, K) for the share rho (K,) of y in x."""
+        rows = (self._power, self._sum, self._sums, rho ** self._steps[:, None].astype(np.float64))
         return np.ascontiguousarray(np.stack(rows, axis=1))

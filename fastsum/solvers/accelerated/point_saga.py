@@ -36,6 +36,7 @@ class PointSaga(LazySteps, Saga):
 
     def __init__(self, problem: Problem, **options: Any):
         super().__init__(problem, **options)
+        self._work = np.empty(10 * problem.K + problem.rows.n_cols)  # the longest row
         self._lengthen(1.0)
 
     def slow_down(self, factor: float) -> None:

@@ -13,6 +13,7 @@ from fastsum.solvers._full_pass import FullPass
 from fastsum.solvers._method import State, Weights
 from fastsum.solvers._proximal_point import AcceleratedCenters, FloatArray
 from fastsum.solvers._tables import new_table
+from fastsum.solvers.variance_reduced._lazy import SHORT
 
 # Of max_i L_i / n is kappa; a subproblem takes sqrt(1 / LESS) passes.
 LESS, INNER_PASSES = 0.1, 3
@@ -48,7 +49,8 @@ class Rpdg(AcceleratedCenters):
         self.keep = eta / (eta + self.sigma)  # alpha
         self.pull = 2 * C / (root + m - 1)  # tau = (root - (m - 1)) / (2 m)
         self.rate = 1.0 / (eta + self.sigma)
-        k = np.arange(self.sampler.n_active + 1)[:, None]
+        long = np.arange(0, self.sampler.n_active + SHORT, SHORT)
+        k = np.concatenate([np.arange(SHORT), long])[:, None]
         log = np.log1p(-self.sigma * self.rate)
         self.sums = -np.expm1(k * log) / (self.sigma * self.rate)
         self.take_out_mu()  # it is in sigma

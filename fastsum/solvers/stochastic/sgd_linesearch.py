@@ -34,12 +34,14 @@ class SgdLinesearch(Averaged):
     name = "sgd-linesearch"
     takes_step = False
     parameters = ("decay", "power", "steps_before", "batch", "inertia", "factor")
+    per_row = ("norms",)
 
     def __init__(self, problem: Problem, **settings: Any):
         super().__init__(problem, **settings)
         K = problem.K
         self.decay = self.power = self.batch = self.inertia = np.zeros(K)
         self._work = np.empty(11 * K)
+        self.norms = problem.rows.squared_norms(self.n_threads)
         full = FullPass(problem, self.n_threads)
         zeros = np.zeros((problem.rows.n_rows, K))
         null, _, _ = full.best_losses(zeros, np.zeros(K))
