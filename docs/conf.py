@@ -1,4 +1,7 @@
-"""Sphinx configuration. Offline: `python -m sphinx -W --keep-going docs docs/_build/html`."""
+"""Sphinx configuration. Offline: `sphinx-build -W docs docs/_build/html`.
+
+Not `python -m sphinx`: that has the checkout, without its compiled modules, before the package.
+"""
 
 import os
 import re
