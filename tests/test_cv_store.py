@@ -75,7 +75,9 @@ def test_weights_and_default_folds(pair):
     s = np.random.default_rng(0).integers(0, 3, size=300).astype(float)
     a, b = (fastsum.LassoCV(alphas=5, cv=4, tol=1e-9).fit(Z, y, s) for Z in (X, data))
     np.testing.assert_allclose(b.mse_path_, a.mse_path_, rtol=1e-4)
-    a, b = (fastsum.LogisticRegressionCV(Cs=3, tol=1e-9).fit(Z, y) for Z in (X, data))
+    a, b = (
+        fastsum.LogisticRegressionCV(Cs=[1e-4, 1.0, 100.0], tol=1e-9).fit(Z, y) for Z in (X, data)
+    )
     np.testing.assert_allclose(b.scores_, a.scores_, atol=1e-3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -235,7 +236,8 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         models = self._fit_folds(base, y, folds, plain)
         shape = len(folds), len(self.l1_ratios_), len(self.Cs_)
         self.scores_: FloatArray = score(folds, models).reshape(shape)
-        self.coefs_paths_: Any = self._coefs([m for found in models for m in found], shape)
+        self.__dict__.pop("coefs_paths_", None)  # of a fit before this one
+        self._found = [m for found in models for m in found], shape
         self._choose_and_fit(base)
         n_iter = [[model.n_iter_ for model in found] for found in models]
         self.n_iter_ = np.array(n_iter, dtype=np.int32).reshape(shape)
@@ -262,11 +264,12 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
         self.coef_ = np.ascontiguousarray(mean[:, :n_cols])
         self.intercept_ = mean[:, n_cols] if self.fit_intercept else np.zeros(len(mean), mean.dtype)
 
-    def _coefs(self, models: Sequence[LogisticRegression], shape: tuple[int, ...]) -> Any:
-        """Coefficients and, if fitted, intercepts, (*shape, n_classes or 1, d + 1 or d).
-
-        None for stores of very many columns.
-        """
+    @cached_property
+    def coefs_paths_(self) -> Any:
+        """Made when it is asked for: it may be larger than all that the search takes."""
+        if not hasattr(self, "_found"):
+            raise AttributeError("coefs_paths_ is there after fit")
+        models, shape = self._found
         if sp.issparse(models[0].coef_):
             if not self.refit:
                 raise ValueError(
@@ -281,6 +284,7 @@ class LogisticRegressionCV(CrossValidated, LogisticRegression):
             own[:, :d] = model.coef_
             if self.fit_intercept:
                 own[:, d] = model.intercept_
+        del self._found
         return out.reshape(*shape, *size[1:])
 
     def score(  # type: ignore[override]  # no fit with an offset, no score with one
