@@ -205,8 +205,9 @@ struct PointSagaColumn {
       if (n_models > 0) model(row, T(change));
       z = double(margin) + b - step * c2 * change;
       if (!bent) z -= step * change * double(square) * per;
-      // the line of before leads here: its root is that of the equation
-      if (n_models > 0 && L * std::fabs(z - told) <= rounding_of<T>(*u)) break;
+      // the line of before leads here: its root is that of the equation, unless half the way to it
+      const bool whole = n_models > 0 && n_models <= kPlainModels;
+      if (whole && L * std::fabs(z - told) <= rounding_of<T>(*u)) break;
       q = step * correction * (double(square) * per + c2);
       double at = z;
       sweep.a.columns.add_offset(i, &at);
