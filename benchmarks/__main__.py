@@ -1,5 +1,5 @@
-"""``python -m benchmarks peers | own | kernels | grids | per-pass | fixed-cost | theory | family |
-instructions | side-by-side | list``."""
+"""``python -m benchmarks peers | own | kernels | grids | per-pass | per-gradient | fixed-cost |
+theory | family | instructions | side-by-side | list``."""
 
 import argparse
 import os

@@ -308,7 +308,7 @@ struct SquaredRows {
   }
 };
 
-// Both at once, by the loss's own function if it has work to share.
+// Both at once.
 template <class Loss>
 FASTSUM_HD double value_and_derivative(const double* z, double y, int64_t C, double p, double* u) {
   if constexpr (requires { Loss::value_and_derivative(z, y, C, p, u); }) {
@@ -361,18 +361,12 @@ constexpr auto proximal_of() {
 }
 
 inline constexpr LossOps kLosses[] = {
-#define FASTSUM_LOSS(name, Loss) \
-  {#name,                        \
-   Loss::kCoupled,               \
-   Loss::curvature,              \
-   Loss::value,                  \
-   Loss::derivative,             \
-   value_and_derivative<Loss>,   \
-   loss_rows<Loss>,              \
-   Loss::second,                 \
-   Loss::conjugate,              \
-   loss_slopes<Loss>,            \
-   proximal_of<Loss>()},
+// clang-format off
+#define FASTSUM_LOSS(name, Loss)                                                        \
+  {#name, Loss::kCoupled, Loss::curvature, Loss::value, Loss::derivative,               \
+   value_and_derivative<Loss>, loss_rows<Loss>, Loss::second, Loss::conjugate,          \
+   loss_slopes<Loss>, proximal_of<Loss>()},
+// clang-format on
 #include "losses.def"
 #undef FASTSUM_LOSS
 };

@@ -136,7 +136,8 @@ def test_folder_says_why_it_has_no_data(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "command", ["per-pass", "fixed-cost", "side-by-side", "own", "kernels", "grids"]
+    "command",
+    ["per-pass", "per-gradient", "fixed-cost", "side-by-side", "own", "kernels", "grids"],
 )
 def test_commands_write_reports(command, tmp_path, monkeypatch):
     from benchmarks import __main__ as main

@@ -88,6 +88,36 @@ def test_alpha_max_is_the_slope_at_the_best_constant(loss):
     assert found == pytest.approx(np.max(np.abs(slopes)) / 0.5, rel=1e-5)
 
 
+OFFSET = np.random.default_rng(2).standard_normal(len(X))
+FACTORS = np.linspace(0.5, 2.0, X.shape[1])
+
+
+@pytest.mark.parametrize(("loss", "y"), [("squared", TARGET), ("logistic", BINARY)])
+@pytest.mark.parametrize("bounds", [{}, {"lower": 0.0}])
+def test_offset_factors_and_bounds(loss, y, bounds):
+    """alpha_max separates none from some, and each solution of a path is that of a fit."""
+    own = {"penalty_factor": FACTORS, **bounds}
+    top = fastsum.alpha_max(X, y, loss=loss, offset=OFFSET, **own)
+    for factor, expected in ((1.0 + 1e-9, False), (0.999, True)):
+        fit = estimator_of(loss, alpha=factor * top, l1_ratio=1.0, tol=1e-12, **own)
+        fit.fit(X, y, offset=OFFSET)
+        assert bool(np.abs(fit.coef_).max() > 1e-7) is expected, factor
+    found = fastsum.path(X, y, loss=loss, alphas=4, eps=0.05, tol=1e-12, offset=OFFSET, **own)
+    assert found.alphas[0] == pytest.approx(top)
+    for k, alpha in enumerate(found.alphas):
+        fit = estimator_of(loss, alpha=alpha, l1_ratio=1.0, tol=1e-12, **own)
+        fit.fit(X, y, offset=OFFSET)
+        np.testing.assert_allclose(
+            found.coefs[:, [k]].toarray().T, np.atleast_2d(fit.coef_), atol=1e-6
+        )
+        assert found.intercepts[k] == pytest.approx(float(np.ravel(fit.intercept_)[0]), abs=1e-6)
+
+
+def test_alpha_max_without_a_penalty_on_a_feature():
+    with pytest.raises(ValueError, match="penalty_factor=0"):
+        fastsum.alpha_max(X, TARGET, penalty_factor=np.arange(X.shape[1]))
+
+
 def test_alpha_max_is_that_of_scikit_learn():
     top = fastsum.alpha_max(X, TARGET)
     assert fastsum.alpha_max(sp.csr_array(X), TARGET) == pytest.approx(top)

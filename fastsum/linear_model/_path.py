@@ -12,7 +12,13 @@ import scipy.sparse as sp
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from fastsum import null_model
-from fastsum.linear_model._base import POSITIVE, SHARED_CONSTRAINTS, Array, Constraints
+from fastsum.linear_model._base import (
+    OWN_CONSTRAINTS,
+    POSITIVE,
+    SHARED_CONSTRAINTS,
+    Array,
+    Constraints,
+)
 from fastsum.linear_model._classifier import CLASSIFICATION_LOSSES
 from fastsum.linear_model._grids import checked_grid, made_grid
 from fastsum.linear_model.finite_sum import FiniteSumClassifier, FiniteSumRegressor
@@ -31,6 +37,8 @@ DATA_CONSTRAINTS: Constraints = {
     "sample_weight": [None, "array-like"],
     "fit_intercept": ["boolean"],
     "n_jobs": [None, Integral],
+    "offset": [None, "array-like"],
+    **OWN_CONSTRAINTS,
 }
 PATH_CONSTRAINTS: Constraints = {
     **DATA_CONSTRAINTS,
@@ -98,6 +106,10 @@ def alpha_max(
     sample_weight: npt.ArrayLike | None = None,
     fit_intercept: bool = True,
     n_jobs: int | None = None,
+    offset: npt.ArrayLike | None = None,
+    penalty_factor: npt.ArrayLike | None = None,
+    lower: npt.ArrayLike | None = None,
+    upper: npt.ArrayLike | None = None,
 ) -> float:
     """The smallest alpha of the objective (1) at which all coefficients are 0.
 
@@ -122,6 +134,12 @@ def alpha_max(
         Whether the unpenalised intercept is free.
     n_jobs : int, default=None
         Threads; None is 1 or the joblib context, -1 all CPUs.
+    offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Known part of the margins, added to X w + b.
+    penalty_factor : array-like of shape (n_features,), default=None
+        Factors >= 0 of the features' penalties; one of 0 has no such alpha.
+    lower, upper : float or array-like of shape (n_features,), default=None
+        Bounds of the coefficients, with 0 between them.
 
     Returns
     -------
@@ -140,7 +158,9 @@ def alpha_max(
     >>> [float(fastsum.Lasso(alpha=a).fit(X, y).coef_[0]) > 0 for a in (alpha, 0.99 * alpha)]
     [False, True]
     """
-    _, problem, _ = _without_alpha(X, y, loss, loss_param, l1_ratio, sample_weight, fit_intercept)
+    own = {"penalty_factor": penalty_factor, "lower": lower, "upper": upper}
+    settings = {"loss_param": loss_param, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+    _, problem, _ = _without_alpha(X, y, loss, sample_weight, offset, **settings, **own)
     return _top(problem, n_jobs)
 
 
@@ -162,6 +182,10 @@ def path(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    offset: npt.ArrayLike | None = None,
+    penalty_factor: npt.ArrayLike | None = None,
+    lower: npt.ArrayLike | None = None,
+    upper: npt.ArrayLike | None = None,
     memory_budget: float | None = None,
 ) -> RegularizationPath:
     """Coefficients along a grid of strengths of the penalty, each with its own certificate.
@@ -199,6 +223,12 @@ def path(
         Seed of the order of the rows; None is a fixed seed.
     verbose : int, default=0
         1 shows what memory the path takes, about, and the progress.
+    offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Known part of the margins, added to X w + b.
+    penalty_factor : array-like of shape (n_features,), default=None
+        Factors >= 0 of the features' penalties; with one of 0 the strengths must be given.
+    lower, upper : float or array-like of shape (n_features,), default=None
+        Bounds of the coefficients, with 0 between them.
     memory_budget : float, default=None
         Bytes that it may take, else it is refused; None is no limit.
 
@@ -221,8 +251,10 @@ def path(
     >>> found.coefs.shape, [int(n) for n in (found.coefs != 0).sum(axis=0)]
     ((10, 5), [0, 4, 7, 9, 10])
     """
+    own = {"penalty_factor": penalty_factor, "lower": lower, "upper": upper}
+    settings = {"loss_param": loss_param, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
     estimator, problem, targets = _without_alpha(
-        X, y, loss, loss_param, l1_ratio, sample_weight, fit_intercept
+        X, y, loss, sample_weight, offset, **settings, **own
     )
     grid = _grid(alphas, eps, problem, n_jobs)
     problems = [problem.with_penalty(alpha, l1_ratio) for alpha in grid]
@@ -258,19 +290,13 @@ def path(
 
 
 def _without_alpha(
-    X: Any,
-    y: Any,
-    loss: str,
-    loss_param: float | None,
-    l1_ratio: float,
-    sample_weight: Any,
-    fit_intercept: bool,
+    X: Any, y: Any, loss: str, sample_weight: Any, offset: Any, **settings: Any
 ) -> tuple[Any, Problem, Array]:
     """The estimator that checked the data, its problem at some alpha, and the checked y."""
     kind = FiniteSumClassifier if loss in CLASSIFICATION_LOSSES else FiniteSumRegressor
-    estimator = kind(loss, loss_param=loss_param, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
+    estimator = kind(loss, **settings)
     rows, targets, weights = estimator._check_data(X, y, sample_weight)
-    return estimator, estimator._base_problem(rows, targets, weights), targets
+    return estimator, estimator._base_problem(rows, targets, weights, offset), targets
 
 
 def _top(problem: Problem, n_jobs: int | None) -> float:

@@ -60,9 +60,16 @@ void acc_sgd_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
       for (int64_t p = 0; p < row.size; ++p) catch_up(row.index(p), a.time + t);
 
     // u_i = l_i' at the margin of zeta, linear in w and v
-    sweep.margins(row, W, z_w, scratch);
-    sweep.margins(row, V, z, scratch);
-    for (int64_t k = 0; k < K; ++k) z[k] = share[k] * z[k] + (1.0 - share[k]) * z_w[k];
+    if constexpr (!Wide) {
+      const T of_v = T(share[0]), of_w = T(1.0 - share[0]);
+      z[0] =
+        double(sum_of<T>(row, [=](int64_t j, T x) { return x * (of_v * V[j] + of_w * W[j]); }) +
+               of_v * V[d] + of_w * W[d]);
+    } else {
+      sweep.margins(row, W, z_w, scratch);
+      sweep.margins(row, V, z, scratch);
+      for (int64_t k = 0; k < K; ++k) z[k] = share[k] * z[k] + (1.0 - share[k]) * z_w[k];
+    }
     sweep.slopes(i, z, u);
     const double q = sweep.correction(i), norm = a.per_row[0][i] + a.intercept_curvature;
     for (int64_t k = 0; k < K; ++k) {
@@ -71,11 +78,22 @@ void acc_sgd_steps(const Rows& X, const StepArgs& a, int64_t n_cols) {
     }
 
     // the columns of the row, and the intercept                                    eq. (63)
-    for (int64_t p = 0; p < row.size; ++p) {
-      const int64_t j = row.index(p);
-      const double x = double(row.value(p));
-      for (int64_t k = 0; k < K; ++k) step(j * K + k, k, u[k] * x, double(sweep.l2[k]));
-      if constexpr (Rows::kSparse) a.visits[j] = a.time + t + 1;
+    if constexpr (!Wide && !Rows::kSparse) {
+      const T of_v = T(share[0]), of_w = T(1.0 - share[0]), kept = T(beta[0]);
+      const T rest = T(1.0 - beta[0]), eta_0 = T(eta[0]), long_0 = T(long_step[0]);
+      const T u_0 = T(u[0]), l2 = sweep.l2[0];
+      for_each(row, [=](int64_t j, T x) {
+        const T zeta = of_v * V[j] + of_w * W[j], g = u_0 * x + l2 * zeta;
+        W[j] = zeta - eta_0 * g;
+        V[j] = kept * V[j] + rest * zeta - long_0 * g;
+      });
+    } else {
+      for (int64_t p = 0; p < row.size; ++p) {
+        const int64_t j = row.index(p);
+        const double x = double(row.value(p));
+        for (int64_t k = 0; k < K; ++k) step(j * K + k, k, u[k] * x, double(sweep.l2[k]));
+        if constexpr (Rows::kSparse) a.visits[j] = a.time + t + 1;
+      }
     }
     for (int64_t k = 0; k < K; ++k) step(d * K + k, k, u[k] * a.intercept_curvature, 0.0);
   }

@@ -82,8 +82,7 @@ struct Katyusha {
   }
 
   // r^m, A_m, E_m and rho^m, by both tables whatever m: a branch on m < 256 is one that no
-  // processor foresees. The other four of eq. (43) follow: eight a row of the tables filled the
-  // nearest cache, and took 1.4 times as long.
+  // processor foresees. The other four of eq. (43) follow, for tables of half the size.
   struct Lag {
     double power, sum, sums, rho;
   };
@@ -129,12 +128,11 @@ struct Katyusha {
       }
     }
     const double z0 = double(z[e]), slope = double(g[e]);
-    if (z0 == 0 && std::fabs(slope) <= l1) return line(b, e, lag(m, k), double(m), 0.0);
-    const double sign = z0 > 0 || (z0 == 0 && slope < 0) ? 1.0 : -1.0;
-    const double G = slope + sign * l1;
+    const double G = slope - pull_of(z0, slope, l1);
     const Lag f = lag(m, k);
-    if (l1 == 0 || sign * (z0 * f.power - b.alpha * b.r * G * f.sum) >= 0)
+    if (l1 == 0 || z0 * (z0 * f.power - b.alpha * b.r * G * f.sum) >= 0) [[likely]]
       return line(b, e, f, double(m), G);
+    const double sign = std::copysign(1.0, z0);
     const double rate = sweep.own ? 0.0 : b.alpha * double(sweep.l2[k]);
     const int64_t last = steps_above(sign * z0, b.alpha * sign * G, rate, m);
     line(b, e, lag(last, k), double(last), G);

@@ -29,6 +29,12 @@ inline int64_t steps_above(double v, double slope, double rate, int64_t m) {
   return most < double(m - 1) ? int64_t(most) : m - 1;
 }
 
+// What l1 takes of the slope g of a coefficient on the way from w: -l1 or l1, from 0 what it can.
+inline double pull_of(double w, double g, double l1) {
+  constexpr double kSide = 1e300;
+  return clip(g - kSide * w, -l1, l1);
+}
+
 template <class Rows, bool Wide>
 class LazySteps {
  public:
@@ -100,14 +106,16 @@ class LazySteps {
   // The same without bounds; decay_of(e) has P_e and S_e.
   template <class DecayOf>
   static T path(T w, T g, int64_t m, T gamma, T l1, T l2, DecayOf&& decay_of) {
-    if (w == 0 && g <= l1 && -g <= l1) return w;
-    const double sign = w > 0 || (w == 0 && g < 0) ? 1.0 : -1.0;  // of the first stretch
+    const double drift = double(gamma) * (double(g) - pull_of(double(w), double(g), double(l1)));
+    const double end = line(double(w), drift, decay_of(m)), turned = double(w) * end;
+    if (l1 == 0) return T(end);
+    // no branch on whether it ends at 0, which no processor foresees
+    const double held = std::fabs(double(g)) - double(l1);
+    if ((-turned < held ? -turned : held) <= 0) [[likely]]
+      return T(turned < 0 ? 0.0 : end);
+    const double sign = std::copysign(1.0, double(w)), slope = sign * double(g);
+    const double g_up = sign * drift, g_down = double(gamma) * (slope - double(l1));
     double v = sign * double(w);
-    const double slope = sign * double(g), g_up = double(gamma) * (slope + double(l1)),
-                 g_down = double(gamma) * (slope - double(l1));
-    const double end = line(v, g_up, decay_of(m));
-    if (end >= 0 || l1 == 0) return T(sign * end);
-    if (g_down <= 0) return T(0);  // 0 holds it
     const int64_t last = steps_above(v, g_up, double(gamma) * double(l2), m);
     v = line(v, g_up, decay_of(last));
     v = double(prox(T(v - double(gamma) * slope), gamma * l1, gamma * l2));

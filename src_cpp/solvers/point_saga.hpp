@@ -33,11 +33,22 @@ inline T give(const Sweep& sweep, T w, int64_t j, int64_t k) {
   return T(1) / (T(1) + sweep.step[k] * (c.factor * sweep.l2[k] + sweep.ridge[k]));
 }
 
-// Whether a step of Newton has left u where it was.
+// The same by the prox of a column, where there is an l1 part; without a branch in loops over rows.
 template <class T>
-inline bool same_slope(double now, double before) {
-  constexpr double same_u = sizeof(T) == 4 ? 1e-6 : 1e-14;
-  return std::fabs(now - before) <= same_u * (std::fabs(before) + 1.0);
+inline T give_of(const Shrink<T>&, T w, T /*gamma*/, int64_t /*j*/) {
+  return w != 0 ? T(1) : T(0);
+}
+template <class T>
+inline T give_of(const OwnShrink<T>& h, T w, T gamma, int64_t j) {
+  const auto& c = h.own[j];
+  const bool held = w <= c.lower || w >= c.upper || (w == 0 && c.factor * h.l1 != 0);
+  return held ? T(0) : T(1) / (T(1) + gamma * (c.factor * h.l2 + h.ridge));
+}
+
+// What steps of Newton may leave of a slope.
+template <class T>
+inline double rounding_of(double u) {
+  return (sizeof(T) == 4 ? 1e-6 : 1e-14) * (std::fabs(u) + 1.0);
 }
 
 template <class Rows>
@@ -100,7 +111,7 @@ struct PointSaga {
           double& now = u[b * C + c];
           // a line that has led astray so often is followed half the way
           if (n_models >= kPlainModels) next[c] = 0.5 * (now + next[c]);
-          same = same && same_slope<T>(next[c], now);
+          same = same && std::fabs(next[c] - now) <= rounding_of<T>(now);
           now = next[c];
         }
       }
@@ -134,7 +145,7 @@ struct PointSagaColumn {
     const T at = kBent ? w - gamma * g : (w - gamma * g) * keep;
     const T moved = kBent ? shrink(at, gamma, j) : at;
     sum += x * moved;
-    squares += kBent ? give(sweep, moved, j, 0) * x * x : x * x;
+    squares += kBent ? give_of(shrink, moved, gamma, j) * x * x : x * x;
     return at;
   }
 
@@ -173,7 +184,7 @@ struct PointSagaColumn {
       const int64_t j = row.index(p);
       const T x = row.value(p), w = shrink(v[p] - step * x, gamma, j);
       sum += x * w;
-      squares += give(sweep, w, j, 0) * x * x;
+      squares += give_of(shrink, w, gamma, j) * x * x;
     }
     margin = sum;
     square = squares;
@@ -186,21 +197,27 @@ struct PointSagaColumn {
     const double c2 = sweep.a.intercept_curvature, step = double(gamma);
     const double per = sweep.own ? 1.0 : 1.0 / (1.0 + step * double(sweep.l2[0]));
     const double b = double(W[sweep.d]) - step * c2 * double(G[sweep.d]);
-    double change = 0;
+    const double L = sweep.loss.ops.curvature(sweep.loss.p);
+    double change = 0, z = 0, q = 0, last = old;
     *u = old;
     for (int n_models = 0; n_models < kModels; ++n_models) {
+      const double told = z - q * (*u - last);
       if (n_models > 0) model(row, T(change));
-      double z = double(margin) + b - step * c2 * change;
-      const double q = step * correction * (double(square) * per + c2);
+      z = double(margin) + b - step * c2 * change;
       if (!bent) z -= step * change * double(square) * per;
-      sweep.a.columns.add_offset(i, &z);
-      double next = implicit_slope(sweep.loss, y, z, *u, q);
+      // the line of before leads here: its root is that of the equation, unless half the way to it
+      const bool whole = n_models > 0 && n_models <= kPlainModels;
+      if (whole && L * std::fabs(z - told) <= rounding_of<T>(*u)) break;
+      q = step * correction * (double(square) * per + c2);
+      double at = z;
+      sweep.a.columns.add_offset(i, &at);
+      double next = implicit_slope(sweep.loss, y, at, *u, q);
       // a line that has led astray so often is followed half the way
       if (n_models >= kPlainModels) next = 0.5 * (*u + next);
-      const bool done = !bent || same_slope<T>(next, *u);
+      last = *u;
       *u = double(T(next));  // as the table will have it
       change = correction * (*u - old);
-      if (done) break;
+      if (!bent || std::fabs(next - last) <= rounding_of<T>(last)) break;
     }
     return change;
   }

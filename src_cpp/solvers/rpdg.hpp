@@ -29,19 +29,23 @@ namespace fastsum::FASTSUM_LEVEL {
 template <class Sum>
 [[gnu::always_inline]] inline double lazy_steps(double w, int64_t k, double lost, double a,
                                                 double b, Sum&& sum) {
+  // all steps on one side, or what ends at 0 and stays, without a branch on which
+  const double all = w - (lost * w + a - pull_of(w, a, b)) * sum(k), turned = w * all;
+  if (b == 0) return all;
+  const double held = std::fabs(a) - b;
+  if ((-turned < held ? -turned : held) <= 0) [[likely]]
+    return turned < 0 ? 0.0 : all;
   while (k > 0) {
     const double next = w - lost * w - a;
     if (std::fabs(next) <= b) {
       w = 0.0;
-      if (std::fabs(a) <= b) break;
       --k;
       continue;
     }
     const double side = next > 0 ? b : -b, pull = a + side;
     // what the steps make moves one way, so that it stays on this side up to some step
     const double end = w - (lost * w + pull) * sum(k);
-    if (b == 0 || end * side > 0) return end;
-    if (std::fabs(a) <= b) return 0.0;  // 0 holds it
+    if (end * side > 0) return end;
     const double alpha = 1.0 - lost;
     int64_t low = steps_above(std::fabs(w), std::fabs(pull) / alpha, lost / alpha, k);
     low = low < 1 ? 1 : low;
