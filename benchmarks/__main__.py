@@ -3,6 +3,7 @@ theory | family | instructions | side-by-side | list``."""
 
 import argparse
 import os
+import signal
 import sys
 
 THREAD_VARIABLES = (
@@ -100,4 +101,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    # an ordinary end, in which the processes of solvers are closed and do not keep the lock
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())
