@@ -2,9 +2,11 @@
 // and K > 1, one and two threads, and every CPU level that runs here.
 #include "kernels.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -282,8 +284,35 @@ void test_penalty(const Kernels& k, int64_t K, int32_t dtype) {
   }
 }
 
+bool is_one_of(int32_t solver, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const char* name) { return !std::strcmp(name, solver_name(solver)); });
+}
+
+// What m steps of an untouched column multiply, for the m < 256 and then for multiples of 256: the
+// lags of katyusha.hpp at r = 1 / 1.001 and rho = 0.4, the sums of rpdg.hpp at alpha = 0.9, or the
+// decay of lazy.hpp at step 0.01 and l2 0.1.
+std::vector<double> stretches(int64_t n, int64_t K, bool lags, bool sums) {
+  std::vector<double> out;
+  for (int64_t row = 0; row < 256 + n; ++row) {
+    const double m = double(row < 256 ? row : 256 * (row - 256)), power = std::pow(1.001, -m);
+    if (lags) {
+      const double lost = 1 - 1 / 1.001, sum = (1 - power) / lost;
+      for (double x : {power, sum, (sum - m * power) / lost, std::pow(0.4, m)})
+        out.insert(out.end(), size_t(K), x);
+      continue;
+    }
+    for (int64_t k = 0; k < K; ++k)
+      if (sums)
+        out.push_back((1 - std::pow(0.9, m)) / 0.1);
+      else
+        out.insert(out.end(), {power, (1 - power) / 0.001});
+  }
+  return out;
+}
+
 // Steps of a solver from a random state: weights and state arrays after them. Every slot holds
-// something, vector 0 five vectors; sequence 0 is that of solvers/lazy.hpp.
+// something, vector 0 five vectors.
 std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const Axis& a,
                             bool stored) {
   const int64_t n = m.n, d = m.d, K = a.B * a.C;
@@ -292,22 +321,17 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   Labels labels(a, n, true);
   std::vector<int64_t> order;
   for (int64_t t = 0; t < 3 * n; ++t) order.push_back(t * 7 % n);
-  std::vector<double> q(n), work(11 * K), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
+  std::vector<double> q(n), work(11 * K + d), D(d), step(K, 0.01), l1(K, 0.01), l2(K, 0.1);
   for (double& x : q) x = double(n) + random();
   for (double& x : D) x = 2 + random();
   Typed density(D, dtype), gamma(step, dtype), first(l1, dtype), second(l2, dtype);
   Typed W(draw(random, 5 * (d + 1) * K), dtype), G(draw(random, (d + 1) * K), dtype);
   Typed table(draw(random, n * K), dtype);
   std::vector<Typed> more(6, Typed(draw(random, (d + 1) * K), dtype));
-  const std::vector<double> parameter(K, 0.01);
-  std::vector<double> sequence;
-  for (int64_t r = 0; r < 256 + n; ++r)
-    for (int64_t k = 0; k < K; ++k) {
-      const double m_steps = double(r < 256 ? r : 256 * (r - 256));
-      const double power = std::pow(1 + step[k] * l2[k], -m_steps);
-      sequence.insert(sequence.end(), {power, (1 - power) / (step[k] * l2[k])});
-    }
-  sequence.resize(8 * (258 + n) * K, 0.5);  // that of solvers/katyusha.hpp is longer
+  const bool lags = is_one_of(solver, {"katyusha", "mig", "l_katyusha"});
+  const bool sums = is_one_of(solver, {"rpdg"});
+  const std::vector<double> small(K, 0.01), share(K, 0.3), keep(K, 0.9), r(K, 1 / 1.001);
+  const std::vector<double> sequence = stretches(n, K, lags, sums);
   std::vector<int64_t> visits(d);
   StepArgs s{};
   s.columns = labels.columns;
@@ -323,7 +347,9 @@ std::vector<double> stepped(const Kernels& k, int32_t solver, Matrix& m, const A
   s.vectors[0] = W.data();
   s.vectors[1] = G.data();
   for (int slot = 0; slot < 6; ++slot) s.vectors[2 + slot] = more[slot].data();
-  for (const double*& x : s.parameters) x = parameter.data();
+  for (const double*& x : s.parameters) x = small.data();
+  if (lags) s.parameters[0] = s.parameters[1] = share.data(), s.parameters[3] = r.data();
+  if (sums) s.parameters[0] = keep.data();
   s.sequences[0] = sequence.data();
   s.visits = visits.data();
   s.n_threads = 1;
