@@ -101,6 +101,11 @@ class Rows:
         """True if a row may hold fewer than d columns."""
         return any(block.storage != "dense" for block in self.blocks)
 
+    @property
+    def few_rows(self) -> bool:
+        """Whether rows are dense and fewer than columns, so that copies of columns are small."""
+        return not self.sparse and self.n_rows < self.n_cols
+
     @cached_property
     def starts(self) -> list[int]:
         """First row of each block."""
@@ -130,7 +135,7 @@ class Rows:
                 for start, X in self._dense_parts(np.dtype(np.float64), W.shape[1]):
                     np.add((transposed @ X.T).T, b, out=out[start : start + len(X)])
             return out
-        if not self.sparse and FEW_USED * np.count_nonzero(W[:-1]) < self.n_cols:
+        if self.few_rows and FEW_USED * np.count_nonzero(W[:-1]) < self.n_cols:
             return self._margins_of_few(W, out)
         for start, block in self.in_turn():
             _kernels.margins(block, W, W.shape[1], out, start, n_threads)

@@ -263,10 +263,12 @@ class WorkingSet(Phase):
         new = np.setdiff1d(state.ids, gram.ids, assume_unique=True)
         if len(new):
             union = np.concatenate([gram.ids, new])
-            if len(gram.ids) or not self.problem.rows.sparse:
-                gram.add(self.problem.rows, union, self._means()[union], self.n_threads)
+            rows = self.problem.rows
+            # what dense parts hold is a part of X only where it is wide
+            if len(gram.ids) if rows.sparse else rows.few_rows:
+                gram.add(rows, union, self._means()[union], self.n_threads)
             else:
-                gram.grow(Submatrix(self.problem.rows, union, self.n_threads), union)
+                gram.grow(Submatrix(rows, union, self.n_threads), union)
         H, mean = gram.of(state.ids)
         start = x.copy()
         size = float(self.weight @ (u * u))
